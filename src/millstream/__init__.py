@@ -1,0 +1,1 @@
+"""Millstream connects OpenText Exstream to Gmail: what Exstream composes leaves through Gmail exactly once."""

@@ -1,0 +1,111 @@
+"""Settings become the values that rooms ask for."""
+
+from __future__ import annotations
+
+from millstream.composer.composer import Composer, ComposerOptions
+from millstream.config import Settings
+from millstream.delivery.options import DeliveryOptions, Sender
+from millstream.gmail import (
+    DIRECT_SCOPES,
+    DRAFT_SCOPES,
+    GmailOptions,
+    ServiceAccountKey,
+    ServiceAccountTokens,
+    StaticTokens,
+    TokenSource,
+)
+from millstream.gmail.authorized_user import AuthorizedUserTokens, OAuthClient, TokenFolder
+from millstream.gmail.errors import BadCredentials, Call
+from millstream.gmail.impersonation import ImpersonatedTokens, machine_tokens
+
+
+def gmail_options(settings: Settings) -> GmailOptions:
+    """Where Google is and how long it is waited for."""
+    gmail = settings.gmail
+    return GmailOptions(
+        endpoint=gmail.endpoint,
+        token_url=gmail.token_url,
+        auth_url=gmail.auth_url,
+        iam_endpoint=gmail.iam_endpoint,
+        connect_seconds=gmail.connect_seconds,
+        call_seconds=gmail.call_seconds,
+        upload_seconds=gmail.upload_seconds,
+        connections=gmail.connections,
+        proxy=gmail.proxy,
+        certificates=gmail.certificates,
+    )
+
+
+def scopes(settings: Settings) -> tuple[str, ...]:
+    """What to ask for: what is set, else what the mode needs."""
+    return settings.gmail.scopes or (DRAFT_SCOPES if settings.delivery.mode == "draft" else DIRECT_SCOPES)
+
+
+def oauth_client(settings: Settings) -> OAuthClient:
+    """The application that mailboxes are connected to.
+
+    Raises:
+        BadCredentials: neither a client file nor an id and a secret are set.
+    """
+    gmail = settings.gmail
+    if gmail.client_file is not None:
+        return OAuthClient.from_file(gmail.client_file)
+    if gmail.client_id is None or gmail.client_secret is None:
+        raise _lacking("gmail.client_file, or gmail.client_id and gmail.client_secret")
+    return OAuthClient(gmail.client_id, gmail.client_secret.get_secret_value())
+
+
+def token_source(settings: Settings) -> TokenSource:
+    """Where access tokens come from.
+
+    Raises:
+        BadCredentials: what this kind of auth needs is not set, or cannot be read.
+    """
+    gmail, options = settings.gmail, gmail_options(settings)
+    match gmail.auth:
+        case "static":
+            return StaticTokens(gmail.static_token.get_secret_value() if gmail.static_token else "")
+        case "authorized_user":
+            return AuthorizedUserTokens(oauth_client(settings), TokenFolder(settings.token_folder), options)
+        case "impersonated":
+            return ImpersonatedTokens(
+                gmail.service_account or "", machine_tokens(options, gmail.identity_file), options, scopes(settings)
+            )
+        case _:
+            if gmail.key_file is None:
+                raise _lacking("gmail.key_file, the service account's key")
+            return ServiceAccountTokens(ServiceAccountKey.from_file(gmail.key_file), options, scopes(settings))
+
+
+def delivery_options(settings: Settings) -> DeliveryOptions:
+    """How lanes behave."""
+    delivery, senders = settings.delivery, settings.senders
+    return DeliveryOptions(
+        limits=settings.limits.limits(),
+        sender=Sender(senders.name, senders.address, senders.reply_to),
+        concurrency=delivery.concurrency,
+        claim=delivery.claim,
+        slice=delivery.slice_seconds,
+        linger=delivery.linger_seconds,
+        heartbeat=delivery.heartbeat_seconds,
+        stalled_after=delivery.stalled_after_seconds,
+        probe_floor=delivery.probe_floor_seconds,
+        probe_for=delivery.probe_for_seconds,
+        look_gap=delivery.look_gap_seconds,
+        confirm_for=delivery.confirm_for_seconds,
+        stray_grace=delivery.stray_grace_seconds,
+        recheck=delivery.recheck_seconds,
+        sending_park=delivery.sending_park_seconds,
+        most_tries=delivery.most_tries,
+        drill=delivery.drill,
+        warm=settings.limits.ages_days,
+    )
+
+
+def composer(settings: Settings) -> Composer:
+    """The embedded composer with the tenant's templates before the shipped ones."""
+    return Composer(ComposerOptions(templates=settings.composer.templates))
+
+
+def _lacking(what: str) -> BadCredentials:
+    return BadCredentials(Call("token", "-"), text=f"{what} is not set; see docs/reference/configuration.md")

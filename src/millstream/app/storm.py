@@ -1,0 +1,65 @@
+"""The demo's bad day, replayable by its seed: faults at every point, three ailing mailboxes, a worker that keeps dying."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from millstream.app.demo import Cast, Process, Sandbox
+from millstream.delivery.drill import Point
+
+_HANG = 5.0
+"""Longer than the demo's client waits, so that it never hears of an effect that happened."""
+_TOKEN_DEAD_FOR = 12.0
+_RESTART_AFTER = 0.5
+
+
+def faults(seed: int) -> list[dict[str, object]]:
+    """2 % 429 and 1 % 500 before the effect, 1 % reset and 1 % time-out after it, 2 % slow answers."""
+    return [
+        {"point": "before", "kind": "rate_limited_429", "probability": 0.02, "delay": 1.0, "seed": seed},
+        {"point": "before", "kind": "500", "probability": 0.01, "seed": seed + 1},
+        {"point": "after", "kind": "reset", "probability": 0.01, "seed": seed + 2},
+        {"point": "after", "kind": "hang", "probability": 0.01, "delay": _HANG, "seed": seed + 3},
+        {"point": "odd", "kind": "slow", "probability": 0.02, "delay": 0.7, "seed": seed + 4},
+    ]
+
+
+class Storm:
+    """Breaks things while a run leaves, and leaves the rest to Millstream."""
+
+    def __init__(self, sandbox: Sandbox, cast: Cast, *, seed: int) -> None:
+        self._sandbox = sandbox
+        self._random = random.Random(seed)  # noqa: S311  a storm must be replayable, not unpredictable
+        self._seed = seed
+        self._ailing: Sequence[str] = self._random.sample(cast.mailboxes, min(3, len(cast.mailboxes)))
+        self._deaths = [f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}" for point in Point]
+        self.kills = 0
+
+    async def begin(self) -> None:
+        """Switch the faults on, and make three mailboxes ail."""
+        await self._sandbox.post("faults", faults(self._seed))
+        dead, full, parked = (*self._ailing, *self._ailing, *self._ailing)[:3]
+        await self._sandbox.post("mailbox", {"address": full, "daily_limit": 3})
+        await self._sandbox.post("mailbox", {"address": parked, "mail_sending_for": 3600})
+        await self._sandbox.post("mailbox", {"address": dead, "token_dead": True})
+
+    async def mend_token(self) -> None:
+        """After a while the administrator restores the delegation that was withdrawn."""
+        await asyncio.sleep(_TOKEN_DEAD_FOR)
+        await self._sandbox.post("mailbox", {"address": self._ailing[0], "token_dead": False})
+
+    async def keep_alive(self, arguments: Sequence[str], log_file: Path, workers: list[Process]) -> None:
+        """Run the worker; it kills itself at every named point once, and is started again like by any supervisor."""
+        for death in [*self._deaths, None]:
+            environment = {"MILLSTREAM_DELIVERY__DRILL": death} if death else {}
+            worker = Process(arguments, log_file, environment)
+            workers.append(worker)
+            await worker.start()
+            while worker.ended is None:
+                worker.measure()
+                await asyncio.sleep(0.2)
+            self.kills += 1
+            await asyncio.sleep(_RESTART_AFTER)

@@ -1,0 +1,105 @@
+"""A worker: runs the jobs of all rooms until it is asked to stop. Add machines by starting more of them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from millstream.app.house import House, open_house
+from millstream.app.options import delivery_options, gmail_options, token_source
+from millstream.config import Settings
+from millstream.delivery.board import RunBoard
+from millstream.delivery.drill import Drill
+from millstream.delivery.holding import Tools
+from millstream.delivery.lane import Lane
+from millstream.delivery.ledger import Ledger
+from millstream.gmail import Gmail
+from millstream.work.engine import Engine, EngineOptions, Sweep
+
+log = structlog.get_logger(__name__)
+
+LANE_JOB = "delivery.lane"
+_BOARD_EVERY = 0.4
+"""A pause must act within a second."""
+_DUE_EVERY = 0.5
+_CANCEL_EVERY = 0.5
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM; what is in flight then ends in order.
+
+    Raises:
+        StorageError: the database cannot be opened, or did not come back in time.
+        GmailError: the credentials cannot be read.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopping.set)
+    async with open_house(settings) as house:
+        await house.lanes.register(settings.senders.pools)
+        await work(house, stopping)
+
+
+async def work(house: House, stopping: asyncio.Event) -> None:
+    """Run lanes in this process until `stopping` is set."""
+    async with lane_tools(house, stopping) as tools:
+        options = tools.options
+        engine_options = EngineOptions(
+            concurrency=house.settings.worker.lanes,
+            heartbeat=options.heartbeat,
+            stalled_after=options.stalled_after,
+        )
+
+        async def lane(mailbox: str) -> None:
+            await Lane.run_once(mailbox, tools)
+
+        async with Engine(house.database_url, engine_options) as engine:
+            engine.job(LANE_JOB, lane)
+
+            async def defer_due() -> None:
+                for mailbox in await house.lanes.due(stalled_after=options.stalled_after):
+                    await engine.defer(LANE_JOB, lock=f"lane:{mailbox}", mailbox=mailbox)
+
+            board = tools.board
+            assert isinstance(board, RunBoard)  # noqa: S101  made below
+            log.info("worker.started", lanes=house.settings.worker.lanes)
+            sweeps = [
+                Sweep("runs", _BOARD_EVERY, board.refresh),
+                Sweep("due", _DUE_EVERY, defer_due),
+                Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
+            ]
+            await engine.run(stopping, sweeps)
+        log.info("worker.stopped")
+
+
+@asynccontextmanager
+async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Tools]:
+    """What the lanes of one process share: the group-commit writer, the connection to Gmail, the board of runs."""
+    settings = house.settings
+    options = delivery_options(settings)
+    board = RunBoard(house.lanes)
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(
+            Ledger(
+                house.pool,
+                gap=settings.delivery.commit_gap_ms / 1000,
+                give_up_after=settings.database.patience_seconds,
+            )
+        )
+        gmail = await stack.enter_async_context(Gmail(gmail_options(settings), token_source(settings)))
+        await board.refresh()
+        yield Tools(
+            store=house.lanes,
+            ledger=ledger,
+            gmail=gmail,
+            documents=house.documents,
+            board=board,
+            options=options,
+            drill=Drill(options.drill),
+            stopping=stopping.is_set,
+        )

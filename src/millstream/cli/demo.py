@@ -1,0 +1,239 @@
+"""`millstream demo`: real statements leave through forty mailboxes, and what arrived is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from millstream import log
+from millstream.app.demo import Arrived, Cast, Process, Sandbox, stage, write_driver, write_settings
+from millstream.app.house import House, open_house
+from millstream.app.storm import Storm
+from millstream.app.submit import submit_driver
+from millstream.cli import frame
+from millstream.cli.demo_screen import Scene, draw, summary
+from millstream.cli.frame import Json
+from millstream.communication.model import Mode, Policy, Run
+from millstream.config import load
+from millstream.intake.submit import Receipt
+
+_ALL = 2_357
+_LOOK_EVERY = 0.5
+_GIVE_UP_AFTER = 1_200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    customers: int
+    storm: bool
+    seed: int
+    stay: bool
+    as_json: bool
+
+
+@dataclass(slots=True)
+class Play:
+    """The demo while it runs."""
+
+    house: House
+    sandbox: Sandbox
+    folder: Path
+    cast: Cast
+    addresses: list[str]
+    run: Run
+    workers: list[Process] = field(default_factory=list)
+    receipt: Receipt = field(default_factory=Receipt)
+    storm: Storm | None = None
+    began: float = field(default_factory=time.monotonic)
+    done_after: float | None = None
+
+
+def demo(
+    *,
+    customers: Annotated[int, typer.Option(min=1, max=_ALL, help="How many customers.")] = 500,
+    everyone: Annotated[bool, typer.Option("--all", help=f"All {_ALL:,} customers.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="The same in a storm: see docs/explanation.")] = False,
+    seed: Annotated[int, typer.Option(help="The storm's seed; the same seed blows the same.")] = 1,
+    leave: Annotated[bool, typer.Option("--exit", help="End at once instead of staying up to be looked at.")] = False,
+    json: Json = False,
+) -> None:
+    """Compose real statements, deliver them through a Gmail sandbox, and count what arrived."""
+    log.set_up("error")
+    wish = Wish(_ALL if everyone else customers, faults, seed, stay=not leave, as_json=json)
+    outcome = frame.run(lambda: _perform(wish))
+    if outcome["duplicates"] or outcome["missing"] > outcome["held"]:
+        raise typer.Exit(frame.FAILED)
+
+
+async def _perform(wish: Wish) -> dict[str, Any]:
+    console = Console(highlight=False, stderr=wish.as_json)
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    async with _play(wish) as play:
+        await _deliver(play, console, interrupted)
+        outcome = await _outcome(play, storm=wish.storm)
+        summary(console, outcome, play.sandbox.url, play.addresses)
+        if wish.stay and not interrupted.is_set():
+            if wish.as_json:
+                frame.answer_json(outcome)
+            console.print("Ctrl-C ends the demo.")
+            await interrupted.wait()
+    if wish.as_json and not wish.stay:
+        frame.answer_json(outcome)
+    return outcome
+
+
+@asynccontextmanager
+async def _play(wish: Wish) -> AsyncIterator[Play]:
+    """Everything up: sandbox, database, worker; and down again in order."""
+    cast = Cast(wish.customers)
+    async with AsyncExitStack() as stack:
+        folder = await stack.enter_async_context(stage())
+        _, addresses = await asyncio.to_thread(write_driver, folder, cast)
+        server = Process(["sandbox", "gmail", "--settings", str(_sandbox_file(folder, cast)), "--json"], folder / "sandbox.log")
+        url = (await server.start(answers=True))["url"]
+        stack.push_async_callback(server.stop)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        sandbox = Sandbox(url, session)
+        key_file = folder / "service-account.json"
+        key_file.write_bytes(await _key(session, url))
+        settings = load(write_settings(folder, cast, url, key_file, storm=wish.storm))
+        house = await stack.enter_async_context(open_house(settings))
+        await house.lanes.register(settings.senders.pools)
+        run = await house.runs.open_run(
+            "statements", pool="default", mode=Mode.DRAFT, policy=Policy(), source="CDNOW purchase records"
+        )
+        play = Play(house, sandbox, folder, cast, addresses, run)
+        await stack.enter_async_context(_working(play, wish))
+        yield play
+
+
+@asynccontextmanager
+async def _working(play: Play, wish: Wish) -> AsyncIterator[None]:
+    """A worker while the block runs; in a storm one that dies and is started again."""
+    arguments = ["--config", str(play.folder / "millstream.toml"), "worker"]
+    tasks: list[asyncio.Task[None]] = []
+    if wish.storm:
+        play.storm = Storm(play.sandbox, play.cast, seed=wish.seed)
+        await play.storm.begin()
+        tasks.append(asyncio.create_task(play.storm.mend_token()))
+        tasks.append(asyncio.create_task(play.storm.keep_alive(arguments, play.folder / "worker.log", play.workers)))
+    else:
+        worker = Process(arguments, play.folder / "worker.log")
+        play.workers.append(worker)
+        await worker.start()
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in play.workers:
+            await worker.stop()
+
+
+async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> None:
+    """Intake and lanes at the same time, until nothing moves any more."""
+
+    def heard(receipt: Receipt) -> None:
+        play.receipt = receipt
+
+    intake = asyncio.create_task(submit_driver(play.house, play.run, play.folder / "statements.jsonl", heard))
+    try:
+        with contextlib.ExitStack() as screen:
+            live = screen.enter_context(Live(console=console, refresh_per_second=4)) if console.is_terminal else None
+            while not interrupted.is_set() and time.monotonic() - play.began < _GIVE_UP_AFTER:
+                scene = await _scene(play)
+                if live is not None:
+                    live.update(draw(scene))
+                if intake.done() and await _settled(play, scene):
+                    break
+                await asyncio.sleep(_LOOK_EVERY)
+        if not interrupted.is_set():
+            await intake
+    finally:
+        intake.cancel()
+        await asyncio.gather(intake, return_exceptions=True)
+
+
+async def _scene(play: Play) -> Scene:
+    for worker in play.workers:
+        worker.measure()
+    progress = await play.house.runs.progress(play.run)
+    return Scene(
+        customers=play.cast.customers,
+        composed=play.receipt.composed,
+        counts=progress.counts,
+        moving=progress.moving,
+        lanes=await play.house.lanes.lanes(),
+        seconds=play.done_after or time.monotonic() - play.began,
+        kills=play.storm.kills if play.storm else None,
+    )
+
+
+async def _settled(play: Play, scene: Scene) -> bool:
+    """Whether nothing moves, no notice can take an acceptance back, and no draft is left to look for."""
+    if scene.moving:
+        play.done_after = None
+        return False
+    play.done_after = play.done_after or time.monotonic() - play.began
+    return all(lane["look_at"] is None and lane["strays_at"] is None for lane in scene.lanes)
+
+
+async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
+    progress = await play.house.runs.progress(play.run)
+    arrived = await Arrived.count(play.sandbox, play.addresses)
+    state = await play.sandbox.get("state")
+    seconds = play.done_after or time.monotonic() - play.began
+    accepted = progress.of("accepted")
+    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    outcome: dict[str, Any] = {
+        "customers": arrived.customers,
+        "composed": play.receipt.composed,
+        "accepted": accepted,
+        "held": progress.of("held"),
+        "failed": progress.of("failed"),
+        "uncertain": progress.of("uncertain"),
+        "queued": progress.of("queued") + progress.of("drafted") + progress.of("sending"),
+        "duplicates": arrived.duplicates,
+        "missing": arrived.missing,
+        "drafts_left": state["drafts"],
+        "seconds": round(seconds, 1),
+        "per_second": round(accepted / seconds, 1),
+        "peak_rss_mb": round(max([own_peak, *(worker.peak_rss_mb for worker in play.workers)]), 1),
+    }
+    if storm and play.storm:
+        ledger = await play.sandbox.get("ledger")
+        outcome |= {"kills": play.storm.kills, "faults": ledger["faults"], "refusals": ledger["refusals"]}
+    return outcome
+
+
+async def _key(session: aiohttp.ClientSession, url: str) -> bytes:
+    async with session.get(f"{url}/sandbox/v1/service-account") as reply:
+        reply.raise_for_status()
+        return await reply.read()
+
+
+def _sandbox_file(folder: Path, cast: Cast) -> Path:
+    """The sandbox's settings: our domain and its sender mailboxes, everybody else is outside."""
+    path = folder / "sandbox.toml"
+    listed = ", ".join(f'"{mailbox}"' for mailbox in cast.mailboxes)
+    path.write_text(f"mailboxes = [{listed}]\n", encoding="utf-8")
+    return path

@@ -1,0 +1,109 @@
+"""What the demo shows while it runs, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_GAUGE = 10
+_STYLES = {"open": "green", "paused": "yellow", "parked": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment of the demo."""
+
+    customers: int
+    composed: int
+    counts: Mapping[str, int]
+    moving: int
+    lanes: Sequence[Mapping[str, Any]]
+    seconds: float
+    kills: int | None
+
+    def of(self, disposition: str) -> int:
+        """Deliveries in one disposition."""
+        return self.counts.get(disposition, 0)
+
+    @property
+    def rate(self) -> float:
+        """Accepted a second, over the whole run so far."""
+        return self.of("accepted") / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None before there is one."""
+        settled = sum(self.of(name) for name in ("accepted", "held", "failed", "cancelled"))
+        return (self.customers - settled) / self.rate if self.rate else None
+
+
+def draw(scene: Scene) -> RenderableType:
+    """The live screen."""
+    drafted = scene.of("drafted") + scene.of("sending") + scene.of("uncertain") + scene.of("accepted")
+    bars = Table.grid(padding=(0, 2))
+    for name, value, style in (
+        ("composed", scene.composed, "blue"),
+        ("drafted", drafted, "cyan"),
+        ("accepted", scene.of("accepted"), "green"),
+    ):
+        bar = ProgressBar(total=scene.customers, completed=value, width=44, complete_style=style)
+        bars.add_row(Text(name, style="bold"), bar, Text(f"{value:,} of {scene.customers:,}"))
+    left = scene.seconds_left
+    facts = [
+        f"held {scene.of('held')}",
+        f"uncertain {scene.of('uncertain')}",
+        f"failed {scene.of('failed')}",
+        f"{scene.rate:.1f}/s",
+        f"{scene.seconds:.0f} s",
+        "time left –" if left is None else f"time left {left:.0f} s",
+    ]
+    if scene.kills is not None:
+        facts.append(f"worker killed {scene.kills}×")
+    most = max((lane["sent_today"] for lane in scene.lanes), default=0) or 1
+    gauges = Columns([_gauge(lane, most) for lane in scene.lanes], equal=True, column_first=True, padding=(0, 2))
+    return Group(
+        Panel(Group(bars, Text("   ".join(facts))), title="Millstream demo: account statements", title_align="left"),
+        Panel(gauges, title="lanes: sent, in hand", title_align="left"),
+    )
+
+
+def _gauge(lane: Mapping[str, Any], most: int) -> Text:
+    name = lane["mailbox"].partition("@")[0].rpartition("-")[2]
+    filled = round(_GAUGE * lane["sent_today"] / most)
+    style = _STYLES[lane["state"]]
+    text = Text(f"{name} ")
+    text.append("█" * filled, style=style)
+    text.append("░" * (_GAUGE - filled), style="dim")
+    text.append(f" {lane['sent_today']:>3} {lane['bound']:>2}")
+    if lane["state"] != "open":
+        text.append(f" {lane['reason']}"[:14], style=style)
+    return text
+
+
+def summary(console: Console, outcome: Mapping[str, Any], url: str, addresses: Sequence[str]) -> None:
+    """The last words, and where to look."""
+    console.print(
+        f"\n{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
+        f"({outcome['per_second']}/s), {outcome['held']} held, {outcome['failed']} failed, "
+        f"{outcome['uncertain']} uncertain; peak memory {outcome['peak_rss_mb']:.0f} MB"
+    )
+    verdict = "bold green" if not outcome["duplicates"] and not outcome["missing"] else "bold red"
+    console.print(
+        f"[{verdict}]counted in the customers' mailboxes: {outcome['duplicates']} duplicates, "
+        f"{outcome['missing']} missing[/]"
+    )
+    if "kills" in outcome:
+        struck = ", ".join(f"{name} {number}×" for name, number in sorted(outcome["faults"].items()))
+        console.print(f"the storm: worker killed {outcome['kills']}×, {struck}; drafts left {outcome['drafts_left']}")
+    console.print(f"mailboxes: {url}")
+    if addresses:
+        console.print(f"a customer's: {url}/mailboxes/{quote(addresses[0])}")

@@ -1,0 +1,67 @@
+"""`millstream sandbox`: stand-ins for the real services, over real HTTP."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from millstream import log
+from millstream.cli import frame
+from millstream.cli.frame import Json
+from millstream.sandbox.gmail.config import SandboxConfig
+from millstream.sandbox.gmail.server import Running
+from millstream.sandbox.gmail.server import run as serve
+
+app = typer.Typer(help="Servers that behave like the real services, also on their bad days.", no_args_is_help=True)
+
+
+@app.callback()
+def top() -> None:
+    """Servers that behave like the real services, also on their bad days."""
+
+
+@app.command("gmail")
+def gmail(
+    *,
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="A TOML file with the sandbox's settings.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port on 127.0.0.1; 0 takes a free one.")] = None,
+    smtp_port: Annotated[int | None, typer.Option(help="SMTP port on 127.0.0.1; none shuts the door.")] = None,
+    mailbox: Annotated[list[str] | None, typer.Option(help="A mailbox of the organisation; may be repeated.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a Gmail sandbox on loopback until Ctrl-C; its first line says where it is."""
+    config = _config(settings_file, {"port": port, "smtp_port": smtp_port, "mailboxes": mailbox})
+
+    def announce(running: Running) -> None:
+        if json:
+            frame.answer_json({"url": running.url, "smtp_port": running.smtp_port})
+        else:
+            frame.say(f"Gmail sandbox: {running.url} (mailboxes to read, control API under /sandbox/v1)")
+            if running.smtp_port:
+                frame.say(f"SMTP door: 127.0.0.1:{running.smtp_port}")
+
+    async def work() -> None:
+        log.set_up("warning")
+        await serve(config, announce)
+
+    try:
+        frame.run(work)
+    except OSError as error:
+        frame.fail(f"the sandbox cannot listen: {error.strerror or error}; choose another port", frame.FAILED)
+
+
+def _config(path: Path | None, given: dict[str, Any]) -> SandboxConfig:
+    try:
+        told = tomllib.loads(path.read_text("utf-8")) if path else {}
+        told |= {name: value for name, value in given.items() if value is not None}
+        return SandboxConfig.model_validate(told)
+    except OSError as error:
+        frame.fail(f"cannot read {path}: {error.strerror or error}", frame.WRONG)
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        frame.fail(f"the sandbox's settings are wrong: {error}", frame.WRONG)

@@ -1,0 +1,1 @@
+"""What came in: runs and communications, their ledger and content hash."""

@@ -1,0 +1,134 @@
+"""The nouns that come in: a run of communications, each one composed document set for one customer."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+
+class RunState(StrEnum):
+    """What a run allows its deliveries to do."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class Mode(StrEnum):
+    """How a run leaves: with a draft as token, or directly for tenants that grant only `gmail.send`."""
+
+    DRAFT = "draft"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one run asks for beyond the defaults; stored as JSON with the run."""
+
+    unsubscribe: str | None = None
+    """An https or mailto URL: adds List-Unsubscribe; only where a run asks, statements do not."""
+    password: str | None = None
+    """The rule that makes a PDF's password of a driver's record, for example `{customer.birth_date:%d%m%Y}`."""
+
+    def to_json(self) -> dict[str, str]:
+        """The stored form: set fields only."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Policy:
+        """Read back what `to_json` stored; fields of other versions are ignored."""
+        return cls(**{name: stored.get(name) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Communications that came in together, with one policy."""
+
+    id: int
+    key: str
+    state: RunState
+    pool: str
+    mode: Mode
+    policy: Policy
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where a communication goes: an address already parsed and valid, and the name to show."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One attachment at rest: its bytes lie in the document store under their SHA-256."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {"name": self.name, "media_type": self.media_type, "size": self.size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A named reason why a communication waits for a person instead of leaving."""
+
+    reason: str
+    """One of the words in `HOLD_REASONS`."""
+    detail: str
+    """The sentence for the operator: what, to whom, what to do."""
+
+
+HOLD_REASONS = ("bad_recipient", "bad_data", "unreadable_document", "missing_document", "too_large", "bad_content")
+
+
+@dataclass(frozen=True, slots=True)
+class Communication:
+    """One composed document set for one customer. Immutable: new content is a new communication."""
+
+    key: str
+    type: str
+    customer: str
+    recipient: Recipient
+    subject: str
+    text: str
+    html: str | None
+    locale: str
+    stream: str
+    source_hash: str
+    """SHA-256 hex of what was handed in: the same key with another hash is a conflict."""
+    documents: tuple[Document, ...] = ()
+    template: str | None = None
+    version: str | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    hold: Hold | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 hex of everything the recipient will see; decisions are bound to it."""
+        seen = [
+            self.recipient.address,
+            self.recipient.name,
+            self.subject,
+            self.text,
+            self.html,
+            [document.to_json() for document in self.documents],
+        ]
+        return hashlib.sha256(orjson.dumps(seen)).hexdigest()
+
+
+def new_token() -> str:
+    """A delivery's unguessable token: 20 lower-case hex characters, safe in a header and in a plus-address."""
+    return secrets.token_hex(10)

@@ -1,0 +1,110 @@
+-- name: open_run<!
+-- Create the run, or do nothing where its key exists.
+INSERT INTO run (key, pool, mode, policy, source)
+VALUES (:key, :pool, :mode, :policy, :source)
+ON CONFLICT (key) DO NOTHING
+RETURNING id;
+
+-- name: find_run^
+-- One run by its key.
+SELECT id, key, state, pool, mode, policy, source FROM run WHERE key = :key;
+
+-- name: list_runs
+-- The newest runs first, with what has become of their deliveries.
+SELECT r.key, r.state, r.pool, r.mode, r.source, r.created_at,
+       count(d.id) AS deliveries,
+       count(d.id) FILTER (WHERE d.disposition = 'accepted')  AS accepted,
+       count(d.id) FILTER (WHERE d.disposition = 'held')      AS held,
+       count(d.id) FILTER (WHERE d.disposition = 'failed')    AS failed,
+       count(d.id) FILTER (WHERE d.disposition = 'uncertain') AS uncertain,
+       (SELECT count(*) FROM reject WHERE reject.run_id = r.id) AS rejected
+FROM run r LEFT JOIN delivery d ON d.run_id = r.id
+GROUP BY r.id ORDER BY r.id DESC LIMIT :most;
+
+-- name: change_run<!
+-- Pause, resume or cancel; a cancelled run does not come back.
+WITH changed AS (
+    UPDATE run SET state = :state, changed_at = now()
+    WHERE key = :key AND state <> :state AND state <> 'cancelled'
+    RETURNING id, key
+)
+SELECT audit_append(json_agg(json_build_object(
+    'actor', :actor::text, 'kind', 'run.' || :state::text, 'subject', 'run:' || key, 'payload', '{}'::json)))
+FROM changed;
+
+-- name: known_keys
+-- Which of these keys the run already has, and from what they were made.
+SELECT key, source_hash FROM communication WHERE run_id = :run_id AND key = ANY(:keys);
+
+-- name: add_communications^
+-- Communications and their deliveries in one statement; keys already in stay untouched.
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(:rows::json) AS i(
+        key text, type text, customer text, template text, version text, locale text, stream text, recipient jsonb,
+        subject text, body_text text, body_html text, documents jsonb, source jsonb, source_hash text,
+        content_hash text, token text, address text, disposition text, reason text, detail text)
+), added AS (
+    INSERT INTO communication (run_id, key, type, customer, template, version, locale, stream, recipient, subject,
+                               body_text, body_html, documents, source, source_hash, content_hash)
+    SELECT :run_id, key, type, customer, template, version, locale, stream, recipient, subject,
+           body_text, body_html, documents, source, source_hash, content_hash
+    FROM incoming
+    ON CONFLICT (run_id, key) DO NOTHING
+    RETURNING id, key, content_hash
+), owed AS (
+    INSERT INTO delivery (token, communication_id, run_id, address, disposition, reason, detail)
+    SELECT i.token, a.id, :run_id, i.address, i.disposition, i.reason, i.detail
+    FROM added a JOIN incoming i USING (key) ORDER BY a.id
+    RETURNING id, token, communication_id, disposition, reason
+)
+SELECT (SELECT count(*) FROM owed) AS new,
+       (SELECT count(*) FROM owed WHERE disposition = 'held') AS held,
+       (SELECT coalesce(array_agg(key), '{}') FROM added) AS keys,
+       (SELECT audit_append(json_agg(json_build_object(
+            'actor', 'intake', 'kind', 'delivery.' || o.disposition, 'subject', 'delivery:' || o.token,
+            'payload', json_strip_nulls(json_build_object(
+                'run', :run_key::text, 'key', a.key, 'content', a.content_hash, 'reason', o.reason))) ORDER BY o.id))
+        FROM owed o JOIN added a ON a.id = o.communication_id) AS audited;
+
+-- name: add_rejects<!
+-- Put lines aside; the same line is put aside once.
+WITH added AS (
+    INSERT INTO reject (run_id, line, key, problem, digest)
+    SELECT :run_id, line, key, problem, digest
+    FROM json_to_recordset(:rows::json) AS r(line bigint, key text, problem text, digest text)
+    ON CONFLICT DO NOTHING RETURNING line
+)
+SELECT count(*) FROM added;
+
+-- name: list_rejects
+-- The lines of a run that were put aside.
+SELECT line, key, problem, at FROM reject WHERE run_id = :run_id ORDER BY line LIMIT :most;
+
+-- name: progress
+-- How many deliveries of a run stand where, and how many are still to be seen to.
+SELECT disposition, count(*) AS deliveries,
+       count(*) FILTER (WHERE disposition IN ('queued', 'drafted', 'sending')
+                        OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
+FROM delivery WHERE run_id = :run_id GROUP BY disposition;
+
+-- name: find_communications
+-- A communication with its delivery, by key within a run, by delivery token, or by customer or address.
+SELECT c.key, c.type, c.customer, c.template, c.version, c.locale, c.stream, c.recipient, c.subject, c.documents,
+       c.source, c.content_hash, c.created_at, r.key AS run, d.token, d.address, d.disposition, d.reason, d.detail,
+       d.mailbox, d.draft_id, d.thread_id, d.message_id, d.tries, d.due_at, d.accepted_at, d.id AS delivery_id
+FROM communication c JOIN run r ON r.id = c.run_id JOIN delivery d ON d.communication_id = c.id
+WHERE (:run::text IS NULL OR r.key = :run)
+  AND (c.key = :text OR c.customer = :text OR d.address = :text OR d.token = :text)
+ORDER BY c.id DESC LIMIT :most;
+
+-- name: list_attempts
+-- What was tried for one delivery, in order.
+SELECT number, at, mailbox, epoch, kind, outcome, effect, units, bytes, evidence
+FROM attempt WHERE delivery_id = :delivery_id ORDER BY number;
+
+-- name: held_deliveries
+-- What of a run waits for a person, and why.
+SELECT c.key, c.customer, d.address, d.disposition, d.reason, d.detail
+FROM delivery d JOIN communication c ON c.id = d.communication_id
+WHERE d.run_id = :run_id AND (d.disposition IN ('held', 'failed') OR (d.disposition = 'uncertain' AND d.due_at IS NULL))
+ORDER BY d.id LIMIT :most;

@@ -1,0 +1,210 @@
+"""The ledger of what came in. Every change is one statement, so it is all there or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosql
+import orjson
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from millstream.communication.errors import IllegalRunChange, RunMismatch, UnknownRun
+from millstream.communication.model import Communication, Mode, Policy, Run, RunState, new_token
+
+queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a batch of communications."""
+
+    new: int
+    held: int
+    unchanged: int
+    conflicts: tuple[str, ...]
+    """Keys that the run already has with other content; nothing of theirs changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that could not become a communication."""
+
+    line: int
+    key: str | None
+    problem: str
+    digest: str
+    """SHA-256 hex of the line, so that a second submit puts it aside only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run's deliveries stand."""
+
+    counts: dict[str, int]
+    """Disposition to number of deliveries; only those that occur."""
+    moving: int
+    """Deliveries that will still change without a person."""
+
+    @property
+    def total(self) -> int:
+        """All deliveries of the run."""
+        return sum(self.counts.values())
+
+    def of(self, disposition: str) -> int:
+        """Deliveries in one disposition."""
+        return self.counts.get(disposition, 0)
+
+
+class RunStore:
+    """Runs and their communications in Postgres."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+        self._pool = pool
+
+    async def open_run(self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str) -> Run:
+        """Create the run of this key, or return it where it exists.
+
+        Raises:
+            RunMismatch: it exists with another pool, mode or policy.
+        """
+        async with self._pool.connection() as conn:
+            await queries.open_run(
+                conn,
+                key=key,
+                pool=pool,
+                mode=mode.value,
+                policy=orjson.dumps(policy.to_json()).decode(),
+                source=source,
+            )
+        run = await self.find(key)
+        if (run.pool, run.mode, run.policy) != (pool, mode, policy):
+            raise RunMismatch(
+                f"run {key!r} exists with pool {run.pool!r}, mode {run.mode} and policy {run.policy.to_json()}; "
+                "submit with the same, or under another run key"
+            )
+        return run
+
+    async def find(self, key: str) -> Run:
+        """The run of this key.
+
+        Raises:
+            UnknownRun: there is none.
+        """
+        async with self._pool.connection() as conn:
+            row = await queries.find_run(conn, key=key)
+        if row is None:
+            raise UnknownRun(f"no run has the key {key!r}; `millstream run list` shows those that are there")
+        return Run(
+            id=row["id"],
+            key=row["key"],
+            state=RunState(row["state"]),
+            pool=row["pool"],
+            mode=Mode(row["mode"]),
+            policy=Policy.from_json(row["policy"]),
+            source=row["source"],
+        )
+
+    async def known(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
+        """Which of these keys the run already has: key to source hash."""
+        async with self._pool.connection() as conn:
+            rows = queries.known_keys(conn, run_id=run.id, keys=list(keys))
+            return {row["key"]: row["source_hash"] async for row in rows}
+
+    async def add(self, run: Run, communications: Sequence[Communication]) -> Added:
+        """Add a batch; keys that the run already has stay as they are."""
+        rows = orjson.dumps([_row(each) for each in communications]).decode()
+        async with self._pool.connection() as conn:
+            done = await queries.add_communications(conn, rows=rows, run_id=run.id, run_key=run.key)
+            fresh = set(done["keys"])
+            rest = {each.key: each.source_hash for each in communications if each.key not in fresh}
+            known = {
+                row["key"]: row["source_hash"]
+                async for row in queries.known_keys(conn, run_id=run.id, keys=list(rest))
+            }
+        conflicts = tuple(key for key, source_hash in rest.items() if known.get(key) != source_hash)
+        return Added(done["new"], done["held"], len(rest) - len(conflicts), conflicts)
+
+    async def reject(self, run: Run, rejects: Sequence[Reject]) -> int:
+        """Put lines aside; answers how many were not put aside before."""
+        rows = orjson.dumps(
+            [{"line": r.line, "key": r.key, "problem": r.problem, "digest": r.digest} for r in rejects]
+        ).decode()
+        async with self._pool.connection() as conn:
+            row = await queries.add_rejects(conn, rows=rows, run_id=run.id)
+        return int(row["count"])
+
+    async def change_state(self, key: str, state: RunState, *, actor: str) -> Run:
+        """Pause, resume or cancel a run; asking for the state it has changes nothing.
+
+        Raises:
+            UnknownRun: there is none.
+            IllegalRunChange: it was cancelled before.
+        """
+        before = await self.find(key)
+        if before.state is RunState.CANCELLED and state is not RunState.CANCELLED:
+            raise IllegalRunChange(f"run {key!r} was cancelled and does not come back; submit it under a new key")
+        async with self._pool.connection() as conn:
+            await queries.change_run(conn, key=key, state=state.value, actor=actor)
+        return await self.find(key)
+
+    async def list(self, most: int = 50) -> list[dict[str, Any]]:
+        """The newest runs with what has become of their deliveries."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.list_runs(conn, most=most)]
+
+    async def progress(self, run: Run) -> Progress:
+        """Where the run's deliveries stand now."""
+        async with self._pool.connection() as conn:
+            rows = [row async for row in queries.progress(conn, run_id=run.id)]
+        return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
+
+    async def rejects(self, run: Run, most: int = 100) -> list[dict[str, Any]]:
+        """The lines of a run that were put aside."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.list_rejects(conn, run_id=run.id, most=most)]
+
+    async def waiting(self, run: Run, most: int = 100) -> list[dict[str, Any]]:
+        """What of a run waits for a person, and why."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.held_deliveries(conn, run_id=run.id, most=most)]
+
+    async def search(self, text: str, *, run: str | None = None, most: int = 20) -> list[dict[str, Any]]:
+        """Communications by key, customer, address or delivery token, the newest first."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.find_communications(conn, text=text, run=run, most=most)]
+
+    async def attempts(self, delivery_id: int) -> list[dict[str, Any]]:
+        """What was tried for one delivery, in order."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.list_attempts(conn, delivery_id=delivery_id)]
+
+
+def _row(communication: Communication) -> dict[str, Any]:
+    hold = communication.hold
+    return {
+        "key": communication.key,
+        "type": communication.type,
+        "customer": communication.customer,
+        "template": communication.template,
+        "version": communication.version,
+        "locale": communication.locale,
+        "stream": communication.stream,
+        "recipient": {"address": communication.recipient.address, "name": communication.recipient.name},
+        "subject": communication.subject,
+        "body_text": communication.text,
+        "body_html": communication.html,
+        "documents": [document.to_json() for document in communication.documents],
+        "source": dict(communication.source),
+        "source_hash": communication.source_hash,
+        "content_hash": communication.content_hash,
+        "token": new_token(),
+        "address": communication.recipient.address,
+        "disposition": "held" if hold else "queued",
+        "reason": hold.reason if hold else None,
+        "detail": hold.detail if hold else None,
+    }

@@ -1,0 +1,1 @@
+"""How a communication leaves: lanes, drafting, sending, settling and reconciling; exactly once, provably."""

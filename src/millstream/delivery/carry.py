@@ -1,0 +1,290 @@
+"""One delivery's way through a lane: draft, make it durable, send, make it durable.
+
+Every branch ends in a row: what Gmail did is in the ledger before anything else happens to the delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from millstream.communication.model import Mode, RunState
+from millstream.delivery.drill import Point
+from millstream.delivery.holding import Holding
+from millstream.delivery.model import Attempt, Delivery, Disposition, Kind
+from millstream.delivery.parcel import Parcel, write_letter
+from millstream.delivery.policy import Lane, Next, Verdict, backoff, judge, probe_gap
+from millstream.delivery.transport import Sent, Unsent, find_sent
+from millstream.gmail.errors import Effect, Fault, GmailError, NotFound, ScopeMissing
+from millstream.mime.errors import MimeError
+from millstream.storage.errors import DocumentDamaged, DocumentMissing, DocumentStoreError
+
+_WITHDRAWING = "withdrawing"
+"""The reason of a draft whose deletion was called: if it is gone then, that was us."""
+
+Then = Callable[[Delivery], Delivery]
+
+
+class Carrier:
+    """Carries deliveries for one holding of a lane."""
+
+    def __init__(self, holding: Holding) -> None:
+        self._lane = holding
+
+    async def carry(self, parcel: Parcel) -> None:
+        """Take one delivery as far as it goes now."""
+        match parcel.delivery.disposition:
+            case Disposition.SENDING | Disposition.UNCERTAIN:
+                await self._settle(parcel)
+            case Disposition.DRAFTED:
+                await self._carry_draft(parcel)
+            case _:
+                await self._carry_queued(parcel)
+
+    def _run_state(self, parcel: Parcel) -> RunState:
+        return self._lane.tools.board.state_of(parcel.delivery.run_id)
+
+    def _may_go(self, parcel: Parcel) -> bool:
+        return self._lane.sends and self._run_state(parcel) is RunState.OPEN
+
+    async def _carry_queued(self, parcel: Parcel) -> None:
+        if self._run_state(parcel) is RunState.CANCELLED:
+            await self._record(parcel, parcel.delivery.cancelled(), Attempt(Kind.RELEASE, "run_cancelled", Effect.NO))
+        elif not self._may_go(parcel):
+            await self._free(parcel, "not_now")
+        else:
+            await self._start(parcel)
+
+    async def _carry_draft(self, parcel: Parcel) -> None:
+        state = self._run_state(parcel)
+        if state is RunState.CANCELLED:
+            await self._withdraw(parcel, then=lambda d: d.cancelled())
+        elif self._lane.row.state == "parked":
+            await self._withdraw(parcel, then=lambda d: d.freed(due_at=_now()))
+        elif self._may_go(parcel):
+            parcel = await self._intend(parcel)
+            await self._send(parcel, None)
+
+    async def _start(self, parcel: Parcel) -> None:
+        raw = await self._write(parcel)
+        if raw is None:
+            return
+        if parcel.mode is Mode.DIRECT:
+            parcel = await self._intend(parcel)
+            await self._send(parcel, raw)
+            return
+        drafted = await self._draft(parcel, raw)
+        if drafted is None:
+            return
+        if drafted.delivery.disposition is Disposition.SENDING:
+            await self._send(drafted, None)
+
+    async def _write(self, parcel: Parcel) -> bytes | None:
+        """The letter, or None where it cannot be written or sent; then the delivery is held with the reason."""
+        lane = self._lane
+        try:
+            raw = await write_letter(
+                parcel,
+                mailbox=lane.grip.mailbox,
+                sender=lane.options.sender,
+                documents=lane.tools.documents,
+            )
+        except MimeError as error:
+            await self._hold(parcel, "bad_content", str(error))
+            return None
+        except (DocumentMissing, DocumentDamaged) as error:
+            await self._hold(parcel, "missing_document", str(error))
+            return None
+        except DocumentStoreError as error:  # the store is away, not the document
+            due = _now() + backoff(parcel.delivery.tries)
+            after = parcel.delivery.kept(due_at=due, reason="store_away", detail=str(error))
+            await self._record(parcel, after, Attempt(Kind.RELEASE, "store_away", Effect.NO))
+            return None
+        limit = lane.options.limits.max_message_bytes
+        if len(raw) > limit:
+            detail = (
+                f"the message to {parcel.recipient.address} has {len(raw):,} bytes on the wire, the limit is {limit:,}; "
+                "make its documents smaller or send a link"
+            )
+            await self._hold(parcel, "too_large", detail)
+            return None
+        if len(raw) > lane.meter.bytes_left():
+            await lane.park("upload_budget", lane.meter.day_frees_at())
+            await self._free(parcel, "upload_budget")
+            return None
+        return raw
+
+    async def _draft(self, parcel: Parcel, raw: bytes) -> Parcel | None:
+        lane, before = self._lane, parcel.delivery
+        ticket = await lane.meter.acquire("drafts.create")
+        lane.meter.uploaded(len(raw))
+        lane.tools.drill.passes(Point.BEFORE_DRAFT)
+        try:
+            staged = await lane.transport(parcel.mode).stage(raw)
+        except GmailError as error:
+            if error.effect is Effect.UNKNOWN:
+                lane.strayed()
+            await self._failed(parcel, error, Kind.DRAFT, size=len(raw))
+            return None
+        finally:
+            lane.meter.release(ticket)
+        lane.tools.drill.passes(Point.AFTER_DRAFT_BEFORE_COMMIT)
+        lane.own_drafts.add(staged.draft_id)
+        release = self._may_go(parcel)
+        after = before.drafted(staged.draft_id, staged.thread_id, history_id=lane.history_id, release=release)
+        return await self._record(parcel, after, Attempt(Kind.DRAFT, "ok", Effect.YES, bytes=len(raw)))
+
+    async def _intend(self, parcel: Parcel) -> Parcel:
+        """Make it durable that a send comes next."""
+        after = parcel.delivery.sending(history_id=parcel.delivery.history_id or self._lane.history_id)
+        return await self._record(parcel, after, Attempt(Kind.SEND, "intended", Effect.NO))
+
+    async def _send(self, parcel: Parcel, raw: bytes | None) -> None:
+        lane, before = self._lane, parcel.delivery
+        method = "drafts.send" if parcel.mode is Mode.DRAFT else "messages.send"
+        try:
+            ticket = await lane.meter.acquire(method)
+        except Exception:
+            await self._step_back(parcel)
+            raise
+        if not self._may_go(parcel):
+            lane.meter.release(ticket)
+            await self._step_back(parcel)
+            return
+        lane.meter.sent()
+        if raw is not None:
+            lane.meter.uploaded(len(raw))
+        lane.tools.drill.passes(Point.AFTER_COMMIT_BEFORE_SEND)
+        try:
+            sent = await lane.transport(parcel.mode).send(before, raw)
+        except GmailError as error:
+            await self._failed(parcel, error, Kind.SEND, size=len(raw or b""))
+            return
+        finally:
+            lane.meter.release(ticket)
+        lane.tools.drill.passes(Point.AFTER_SEND_BEFORE_COMMIT)
+        attempt = Attempt(Kind.SEND, "ok", Effect.YES, bytes=len(raw or b""), evidence=sent.how)
+        await self._accept(parcel, sent, attempt)
+        lane.went_well()
+
+    async def _accept(self, parcel: Parcel, sent: Sent, attempt: Attempt) -> None:
+        after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now())
+        await self._record(parcel, after, attempt)
+        self._lane.own_drafts.discard(parcel.delivery.draft_id or "")
+        self._lane.accepted()
+
+    async def _step_back(self, parcel: Parcel) -> None:
+        """The send was not called after all: say so."""
+        before = parcel.delivery
+        if before.draft_id:
+            await self._record(parcel, before.waiting(), Attempt(Kind.SEND, "not_called", Effect.NO))
+        else:
+            await self._free(parcel, "not_called")
+
+    async def _failed(self, parcel: Parcel, error: GmailError, kind: Kind, *, size: int = 0) -> None:
+        """An error met a draft or a send: decide, do, and write both down."""
+        lane, before, now = self._lane, parcel.delivery, _now()
+        verdict = judge(error, calling=kind, tries=before.tries, now=now, options=lane.options)
+        await lane.obey(verdict)
+        attempt = Attempt(kind, verdict.reason, error.effect, bytes=size, evidence=str(error))
+        after = await self._record(parcel, self._after(before, verdict, error, now), attempt)
+        if after.delivery.disposition is Disposition.DRAFTED and verdict.next in {Next.HOLD, Next.FAIL}:
+            stop = Delivery.held if verdict.next is Next.HOLD else Delivery.failed
+            await self._withdraw(after, then=lambda d: stop(d, verdict.reason, str(error)))
+
+    def _after(self, before: Delivery, verdict: Verdict, error: GmailError, now: datetime) -> Delivery:
+        lane, detail, due = self._lane, str(error), now + verdict.delay
+        if verdict.next is Next.PROBE:
+            return before.uncertain(since=now, due_at=due, reason=verdict.reason, detail=detail)
+        if before.draft_id and verdict.next is Next.FREE and not lane.reachable and before.draft_id in lane.own_drafts:
+            lane.own_drafts.discard(before.draft_id)
+            lane.strayed()  # surely not sent, and nobody but us could: another lane may go, this draft is removed later
+            return before.freed(due_at=now, reason=verdict.reason, detail=detail)
+        if before.draft_id:
+            # Its draft must be gone before anyone else may have it.
+            later = due if verdict.next is Next.KEEP else now
+            return before.kept(due_at=later, reason=verdict.reason, detail=detail)
+        match verdict.next:
+            case Next.HOLD:
+                return before.held(verdict.reason, detail)
+            case Next.FAIL:
+                return before.failed(verdict.reason, detail)
+            case Next.FREE:
+                return before.freed(due_at=now, reason=verdict.reason, detail=detail)
+        if verdict.lane is Lane.REST:
+            return before.freed(due_at=now if error.fault is Fault.MAILBOX else due, reason=verdict.reason, detail=detail)
+        return before.kept(due_at=due, reason=verdict.reason, detail=detail)
+
+    async def _settle(self, parcel: Parcel) -> None:
+        """A send may have happened: let evidence decide, and nothing else."""
+        lane, before = self._lane, parcel.delivery
+        lane.tools.drill.passes(Point.IN_SETTLE)
+        try:
+            found = await lane.transport(parcel.mode).evidence(before)
+        except GmailError as error:
+            await self._unsettled(parcel, str(error), error=error)
+            return
+        if isinstance(found, Sent):
+            await self._accept(parcel, found, Attempt(Kind.PROBE, "sent", Effect.YES, evidence=found.how))
+        elif found is Unsent.STAGED:
+            after = before.kept(due_at=_now(), reason="draft_exists", detail="the draft exists, so it was not sent")
+            await self._record(parcel, after, Attempt(Kind.PROBE, "unsent", Effect.NO, evidence="draft"))
+        else:
+            detail = f"neither a draft nor a sent message of delivery {before.token} is in {lane.grip.mailbox}"
+            await self._unsettled(parcel, detail)
+
+    async def _unsettled(self, parcel: Parcel, detail: str, *, error: GmailError | None = None) -> None:
+        lane, before, now = self._lane, parcel.delivery, _now()
+        gap = probe_gap(now - (before.uncertain_since or now), lane.options)
+        reason = "no_evidence"
+        if isinstance(error, ScopeMissing):  # `gmail.send` alone sends, and can not look: only a person can
+            gap, reason = None, "may_not_look"
+        elif error is not None:
+            verdict = judge(error, calling=Kind.PROBE, tries=0, now=now, options=lane.options)
+            await lane.obey(verdict)
+            gap, reason = max(verdict.delay, timedelta(seconds=lane.options.probe_floor)), verdict.reason
+        due = None if gap is None else now + gap
+        after = before.uncertain(since=now, due_at=due, reason=reason, detail=detail)
+        await self._record(parcel, after, Attempt(Kind.PROBE, reason, Effect.UNKNOWN, evidence=detail))
+
+    async def _withdraw(self, parcel: Parcel, *, then: Then) -> None:
+        """Delete the draft: the proof that it was not sent and never will be."""
+        lane, before = self._lane, parcel.delivery
+        try:
+            await lane.transport(parcel.mode).withdraw(before)
+        except NotFound as error:
+            await self._withdrawn_before(parcel, error, then=then)
+        except GmailError as error:
+            verdict = judge(error, calling=Kind.WITHDRAW, tries=0, now=_now(), options=lane.options)
+            await lane.obey(verdict)
+            due = _now() + max(verdict.delay, timedelta(seconds=1))
+            reason = _WITHDRAWING if error.effect is Effect.UNKNOWN else verdict.reason
+            after = before.kept(due_at=due, reason=reason, detail=str(error))
+            await self._record(parcel, after, Attempt(Kind.WITHDRAW, verdict.reason, error.effect))
+        else:
+            await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "ok", Effect.YES))
+
+    async def _withdrawn_before(self, parcel: Parcel, error: NotFound, *, then: Then) -> None:
+        """The draft is gone already: we deleted it and never heard so, or somebody sent or deleted it by hand."""
+        before, now = parcel.delivery, _now()
+        found = await find_sent(self._lane.mail, before)
+        if isinstance(found, Sent):
+            await self._accept(parcel, found, Attempt(Kind.WITHDRAW, "sent", Effect.YES, evidence=found.how))
+        elif before.reason == _WITHDRAWING:
+            await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "gone", Effect.YES))
+        else:
+            after = before.uncertain(since=now, due_at=now, reason="draft_gone", detail=str(error))
+            await self._record(parcel, after, Attempt(Kind.WITHDRAW, "draft_gone", Effect.UNKNOWN))
+
+    async def _hold(self, parcel: Parcel, reason: str, detail: str) -> None:
+        await self._record(parcel, parcel.delivery.held(reason, detail), Attempt(Kind.RELEASE, reason, Effect.NO))
+
+    async def _free(self, parcel: Parcel, why: str) -> None:
+        await self._record(parcel, parcel.delivery.freed(due_at=_now()), Attempt(Kind.RELEASE, why, Effect.NO))
+
+    async def _record(self, parcel: Parcel, after: Delivery, attempt: Attempt) -> Parcel:
+        return parcel.at(await self._lane.record(parcel.delivery, after, attempt))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,153 @@
+"""A lane while one process holds it: its grip, what it may spend, and what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from millstream.communication.model import Mode, RunState
+from millstream.delivery.drill import Drill
+from millstream.delivery.ledger import Grip, Ledger
+from millstream.delivery.meter import LaneMeter
+from millstream.delivery.model import Attempt, Delivery
+from millstream.delivery.options import UNREACHABLE, DeliveryOptions
+from millstream.delivery.parcel import Documents
+from millstream.delivery.policy import Lane as LaneAct
+from millstream.delivery.policy import Verdict
+from millstream.delivery.store import LaneRow, LaneStore, Pulse
+from millstream.delivery.transport import DirectTransport, DraftTransport, Transport
+from millstream.gmail.client import Gmail, MailboxClient
+
+log = structlog.get_logger(__name__)
+
+_WIDEN_AFTER = 50
+
+
+class Board(Protocol):
+    """What every lane of a process must know of the runs."""
+
+    def state_of(self, run_id: int) -> RunState:
+        """The run's state, at most half a second old."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every lane of a process works with."""
+
+    store: LaneStore
+    ledger: Ledger
+    gmail: Gmail
+    documents: Documents
+    board: Board
+    options: DeliveryOptions
+    drill: Drill = field(default_factory=lambda: Drill(None))
+    stopping: Callable[[], bool] = lambda: False
+
+
+class Holding:
+    """One process's hold on one lane, from taking it over until leaving it."""
+
+    def __init__(self, row: LaneRow, tools: Tools, *, age_days: int | None) -> None:
+        self.tools = tools
+        self.options = tools.options
+        self.grip = Grip(row.mailbox, row.epoch)
+        self.row = row
+        self.pool = row.pool
+        self.history_id = row.history_id
+        self.stale = False
+        self.width = tools.options.concurrency
+        self.changed = asyncio.Event()
+        self._smooth = 0
+        self.own_drafts: set[str] = set()
+        """Drafts made under this holding and not yet sent: nobody else can be sending them."""
+        self.meter = LaneMeter(tools.options.limits, age_days=age_days, stopped=lambda: self.ending)
+        if row.resume_at is not None:
+            self.meter.rest(row.resume_at)
+        calls = tools.gmail.mailbox(row.mailbox)
+        self.mail: MailboxClient = tools.gmail.mailbox(row.mailbox, self.meter)
+        self._transports: dict[Mode, Transport] = {
+            Mode.DRAFT: DraftTransport(calls, self.mail),
+            Mode.DIRECT: DirectTransport(calls, self.mail),
+        }
+
+    @property
+    def ending(self) -> bool:
+        """Whether this process must let go: it is asked to stop, or the lane is another's."""
+        return self.stale or self.tools.stopping()
+
+    @property
+    def sends(self) -> bool:
+        """Whether this mailbox may send now."""
+        return self.row.state == "open" and not self.ending
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Gmail answers for this mailbox at all."""
+        return not (self.row.state == "parked" and self.row.reason in UNREACHABLE)
+
+    def transport(self, mode: Mode) -> Transport:
+        """The road of a run's mode."""
+        return self._transports[mode]
+
+    async def record(self, before: Delivery, after: Delivery, attempt: Attempt) -> Delivery:
+        """Make a move durable under this holding's epoch; the units spent since the last record go with it."""
+        return await self.tools.ledger.record(
+            self.grip, before, after, replace(attempt, units=attempt.units + self.meter.bill())
+        )
+
+    async def beat(self) -> None:
+        """Heartbeat: write the due dates, hear the lane's state and share of the project's rate."""
+        self.row = replace(self.row, resume_at=self.meter.resume_at)
+        pulse: Pulse = await self.tools.store.beat(
+            self.grip, self.row, width=self.width, stalled_after=self.options.stalled_after
+        )
+        if pulse.state != self.row.state:
+            self.changed.set()
+        self.row = replace(self.row, state=pulse.state, reason=pulse.reason)
+        self.meter.share_project(pulse.running)
+
+    async def obey(self, verdict: Verdict) -> None:
+        """Do to the lane what an error asks for."""
+        if verdict.lane is LaneAct.PARK:
+            await self.park(verdict.reason, verdict.until)
+        elif verdict.lane is LaneAct.REST and verdict.until is not None:
+            self.meter.rest(verdict.until)
+            await self.beat()
+        elif verdict.lane is LaneAct.SLOWER:
+            self.width = max(1, self.width - 1)
+            self._smooth = 0
+
+    async def park(self, reason: str, until: datetime | None) -> None:
+        """No more sends from this mailbox until a time; other lanes take what it holds."""
+        if self.row.state == "parked" and self.row.reason == reason:
+            return
+        log.warning("lane.parked", mailbox=self.grip.mailbox, reason=reason, until=str(until))
+        await self.tools.store.park(self.grip, reason=reason, until=until)
+        self.row = replace(self.row, state="parked", reason=reason, until=until)
+        self.changed.set()
+
+    def went_well(self) -> None:
+        """After enough sends without complaint one more call in flight is allowed again."""
+        self._smooth += 1
+        if self._smooth >= _WIDEN_AFTER and self.width < self.options.concurrency:
+            self.width += 1
+            self._smooth = 0
+
+    def accepted(self) -> None:
+        """An acceptance is believed only after no limit notice came for a while."""
+        now = datetime.now(UTC)
+        due = self.row.look_at or now + timedelta(seconds=self.options.look_gap)
+        self.row = replace(
+            self.row, look_at=due, confirm_until=now + timedelta(seconds=self.options.confirm_for)
+        )
+
+    def strayed(self) -> None:
+        """A draft may lie in the mailbox that no delivery knows; look for it after a while."""
+        due = datetime.now(UTC) + timedelta(seconds=self.options.stray_grace)
+        self.row = replace(self.row, strays_at=due)

@@ -1,0 +1,122 @@
+"""What a lane may still spend: units of this minute, messages and bytes of this day, and the time it was told to wait.
+
+Everything starts from the ledger of attempts; nothing is counted beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from millstream.delivery.errors import LaneResting, LaneStopped
+from millstream.quota import Budget, Limits, Rate, Window, daily_budget, share
+
+_LOOK_AROUND = 0.5
+"""Seconds after which a waiting caller looks whether the lane still goes on."""
+
+
+class LaneMeter:
+    """The counting of one lane; also what the Gmail client asks before each reading call."""
+
+    def __init__(self, limits: Limits, *, age_days: int, stopped: Callable[[], bool]) -> None:
+        self._limits = limits
+        self._stopped = stopped
+        self._window = Window(limits.units_per_minute_user)
+        self._ceiling = Window(None)
+        messages = limits.messages_per_day
+        self._messages = Budget(messages and Rate(daily_budget(limits, age_days), messages.period))
+        self._bytes = Budget(limits.upload_bytes_per_day)
+        self.resume_at: datetime | None = None
+        self._unbilled = 0
+
+    def restore(self, spent: Iterable[Mapping[str, Any]]) -> None:
+        """Count what the ledger says was spent in the last day (rows of `spent`: epoch seconds, units, bytes, sent)."""
+        offset = time.monotonic() - time.time()
+        rows = [(row["at"] + offset, row) for row in spent]
+        self._window.restore([(at, row["units"]) for at, row in rows])
+        self._messages.restore([(at, 1) for at, row in rows if row["sent"]])
+        self._bytes.restore([(at, row["bytes"]) for at, row in rows if row["bytes"]])
+
+    def share_project(self, running: int) -> None:
+        """The project's rate is shared among the lanes that run now, wherever they run."""
+        project, own = self._limits.units_per_minute_project, self._limits.units_per_minute_user
+        if project is None:
+            return
+        part = share(project, max(1, running), least=self._limits.cost("drafts.send"))
+        smaller = own is None or part.per_second < own.per_second
+        if smaller and self._ceiling.rate != part:
+            self._ceiling.rate = part
+        elif not smaller and self._ceiling.rate is not None:
+            self._ceiling.rate = None
+
+    def rest(self, until: datetime) -> None:
+        """No call before this time: Google said so, and trying earlier makes it later."""
+        if self.resume_at is None or until > self.resume_at:
+            self.resume_at = until
+
+    def messages_left(self) -> int:
+        """Messages this mailbox may still send now."""
+        return self._messages.left(time.monotonic())
+
+    def bytes_left(self) -> int:
+        """Bytes this mailbox may still upload now."""
+        return self._bytes.left(time.monotonic())
+
+    def day_frees_at(self) -> datetime:
+        """When the rolling day lets a message, and a byte, go again."""
+        now = time.monotonic()
+        wait = max(self._messages.next_free(now), self._bytes.next_free(now)) - now
+        return datetime.now(UTC) + timedelta(seconds=min(max(wait, 1.0), 86_400.0))
+
+    def paced(self) -> bool:
+        """Whether the next send would have to wait for its rate."""
+        return self._window.wait(time.monotonic(), self._limits.cost("drafts.send")) > 0
+
+    def sent(self) -> None:
+        """A message left, or may have."""
+        self._messages.spend(time.monotonic(), 1)
+
+    def uploaded(self, size: int) -> None:
+        """So many bytes went up, or may have."""
+        self._bytes.spend(time.monotonic(), size)
+
+    async def acquire(self, method: str) -> tuple[Any, ...]:
+        """Wait until a call of this method is within every rate.
+
+        Raises:
+            LaneStopped: the lane stops; the call must not be made.
+            LaneResting: Google named a time before which the mailbox must not be called.
+        """
+        cost = self._limits.cost(method)
+        windows = (self._window, self._ceiling)
+        while True:
+            self._check()
+            now = time.monotonic()
+            wait = max(window.wait(now, cost) for window in windows)
+            if wait <= 0:
+                self._unbilled += cost
+                return tuple((window, window.spend(now, cost)) for window in windows)
+            await asyncio.sleep(min(wait, _LOOK_AROUND))
+
+    def release(self, ticket: tuple[Any, ...]) -> None:
+        """The call is over; its cost leaves the window a period from now."""
+        now = time.monotonic()
+        for window, spent in ticket:
+            window.settle(spent, now)
+
+    def bill(self) -> int:
+        """Units spent since the last bill; they go into the next attempt."""
+        units, self._unbilled = self._unbilled, 0
+        return units
+
+    def _check(self) -> None:
+        if self._stopped():
+            raise LaneStopped("the lane is asked to stop; the call was not made")
+        if self.resume_at is not None:
+            if datetime.now(UTC) < self.resume_at:
+                message = f"the mailbox rests until {self.resume_at.isoformat()}; the call was not made"
+                raise LaneResting(message, self.resume_at)
+            self.resume_at = None

@@ -1,0 +1,61 @@
+"""What a lane may be told, as values; `config.py` fills them from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from millstream.quota import Limits
+
+UNREACHABLE = ("token_dead", "mail_service_off", "forbidden")
+"""Park reasons under which Gmail answers nothing for a mailbox, so that nothing of it can be settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom the recipient sees."""
+
+    name: str = ""
+    address: str | None = None
+    """A verified send-as alias of every sender mailbox; None: the mailbox's own address."""
+    reply_to: str | None = None
+    """Where replies go, with the delivery's token as plus-address; None: the sender's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """How lanes behave. Times are in seconds."""
+
+    limits: Limits
+    sender: Sender = field(default_factory=Sender)
+    concurrency: int = 4
+    """Calls in flight a lane starts with and never exceeds; Gmail's own number is unpublished."""
+    claim: int = 16
+    """Deliveries an unhurried lane takes at a time."""
+    slice: float = 120.0
+    """How long a lane's job runs before it gives the worker back."""
+    linger: float = 2.0
+    """How long an idle lane stays before its job ends."""
+    heartbeat: float = 2.0
+    stalled_after: float = 8.0
+    """Without a heartbeat for so long, a lane counts as left by a dead process."""
+    probe_floor: float = 3.0
+    """Before it nothing is concluded from a missing message: SENT shows a message 0.4 to 0.6 s late, 3 s is used in the field."""
+    probe_for: float = 900.0
+    """How long evidence is looked for before a person decides."""
+    look_gap: float = 2.0
+    """Shortest time between two looks for limit notices."""
+    confirm_for: float = 900.0
+    """How long after an acceptance a limit notice is still looked for (Google: several minutes)."""
+    stray_grace: float = 30.0
+    """How long after an unclear draft its mailbox is searched for it."""
+    recheck: float = 600.0
+    """When a mailbox that can not be reached is tried again without a person."""
+    sending_park: float = 86_400.0
+    """How long a mailbox rests after a limit without a stated time: a rolling day."""
+    most_tries: int = 12
+    """After so many tries a delivery is put aside as failed."""
+    drill: str | None = None
+    """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
+    warm: Mapping[str, int] = field(default_factory=dict)
+    """Mailbox to age in days, for mailboxes that sent before Millstream counted."""

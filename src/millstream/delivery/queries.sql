@@ -1,0 +1,250 @@
+-- name: commit_changes
+-- The group commit: many deliveries' moves in one statement. A change counts only if its lane still has the epoch it was
+-- made under (the share lock makes a take-over wait) and the delivery is where the change found it.
+WITH change AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(:changes::json) AS c(
+        id bigint, version integer, lane text, lane_epoch bigint, was text, token text,
+        disposition text, reason text, detail text, due_at timestamptz, mailbox text, epoch bigint,
+        draft_id text, thread_id text, message_id text, history_id bigint, tries integer,
+        uncertain_since timestamptz, accepted_at timestamptz,
+        kind text, outcome text, effect text, units integer, bytes bigint, evidence text)
+), fence AS MATERIALIZED (
+    SELECT mailbox, epoch FROM lane WHERE mailbox IN (SELECT lane FROM change) ORDER BY mailbox FOR SHARE
+), moved AS (
+    UPDATE delivery d SET
+        disposition = c.disposition, reason = c.reason, detail = c.detail, due_at = c.due_at, mailbox = c.mailbox,
+        epoch = c.epoch, draft_id = c.draft_id, thread_id = c.thread_id, message_id = c.message_id,
+        history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since, accepted_at = c.accepted_at,
+        version = c.version, changed_at = now()
+    FROM change c JOIN fence f ON f.mailbox = c.lane AND f.epoch = c.lane_epoch
+    WHERE d.id = c.id AND d.version = c.version - 1
+    RETURNING d.id
+), noted AS (
+    INSERT INTO attempt (delivery_id, number, mailbox, epoch, kind, outcome, effect, units, bytes, evidence)
+    SELECT id, version, lane, lane_epoch, kind, outcome, effect, units, bytes, evidence
+    FROM change JOIN moved USING (id)
+), audited AS MATERIALIZED (
+    SELECT audit_append(json_agg(json_build_object(
+        'actor', 'lane:' || c.lane, 'kind', 'delivery.' || c.disposition, 'subject', 'delivery:' || c.token,
+        'payload', json_strip_nulls(json_build_object(
+            'was', c.was, 'by', c.kind, 'outcome', c.outcome, 'draft', c.draft_id, 'message', c.message_id,
+            'reason', c.reason)))))
+    FROM change c JOIN moved USING (id) WHERE c.disposition <> c.was
+)
+SELECT id FROM moved, audited;
+
+-- name: already_committed
+-- After a lost reply: which of these changes are there, made by the same lane under the same epoch?
+SELECT a.delivery_id AS id FROM attempt a
+JOIN json_to_recordset(:changes::json) AS c(id bigint, version integer, lane text, lane_epoch bigint, kind text)
+  ON a.delivery_id = c.id AND a.number = c.version AND a.mailbox = c.lane AND a.epoch = c.lane_epoch AND a.kind = c.kind;
+
+-- name: register_lane!
+-- Every configured sender mailbox has a lane.
+INSERT INTO lane (mailbox, pool) VALUES (:mailbox, :pool)
+ON CONFLICT (mailbox) DO UPDATE SET pool = excluded.pool WHERE lane.pool <> excluded.pool;
+
+-- name: take_lane<!
+-- Take a lane over: the epoch rises, and whoever held it before writes nothing any more. A holder that did not leave in
+-- order may have left a draft that nobody knows. A park that is over is over.
+UPDATE lane SET epoch = epoch + 1, holder = :holder, heartbeat_at = now(),
+    strays_at = CASE WHEN holder IS NOT NULL THEN now() ELSE strays_at END,
+    look_at = CASE WHEN holder IS NOT NULL THEN now() ELSE look_at END,
+    confirm_until = CASE WHEN holder IS NOT NULL THEN now() + make_interval(secs => :confirm_for) ELSE confirm_until END,
+    state = CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END,
+    reason = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE reason END,
+    until = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE until END
+WHERE mailbox = :mailbox
+RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, look_at, confirm_until, strays_at;
+
+-- name: leave_lane!
+-- A lane that ends in order leaves no draft behind that nobody knows.
+UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :mailbox AND epoch = :epoch;
+
+-- name: beat<!
+-- The lane's heartbeat, gauge and due dates; answers nothing when another process has taken it.
+UPDATE lane SET heartbeat_at = now(), width = :width, look_at = :look_at, confirm_until = :confirm_until,
+    strays_at = :strays_at, resume_at = :resume_at
+WHERE mailbox = :mailbox AND epoch = :epoch
+RETURNING state, reason, until,
+    (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running;
+
+-- name: note_history!
+-- How far the lane has looked; in the transaction that recorded what it saw.
+UPDATE lane SET history_id = :history_id WHERE mailbox = :mailbox AND epoch = :epoch;
+
+-- name: park_lane<!
+-- No more sends from this mailbox until a time, or until a person resumes it.
+WITH parked AS (
+    UPDATE lane SET state = 'parked', reason = :reason, until = :until, changed_at = now()
+    WHERE mailbox = :mailbox AND epoch = :epoch AND state <> 'paused' RETURNING mailbox, reason, until
+)
+SELECT audit_append(json_agg(json_build_object('actor', 'lane:' || mailbox, 'kind', 'lane.parked',
+    'subject', 'lane:' || mailbox, 'payload', json_build_object('reason', reason, 'until', until)))) FROM parked;
+
+-- name: set_lane<!
+-- A person pauses a mailbox or opens it again.
+WITH changed AS (
+    UPDATE lane SET state = :state, reason = :reason, until = NULL,
+        resume_at = CASE WHEN :state = 'open' THEN NULL ELSE resume_at END, changed_at = now()
+    WHERE mailbox = :mailbox RETURNING mailbox
+), woken AS (
+    UPDATE delivery SET due_at = now() FROM changed
+    WHERE delivery.mailbox = changed.mailbox AND :state = 'open'
+      AND disposition IN ('queued', 'drafted', 'sending', 'uncertain') AND due_at > now()
+)
+SELECT (SELECT count(*) FROM changed) AS changed, audit_append(json_agg(json_build_object('actor', :actor::text,
+    'kind', 'lane.' || :state::text, 'subject', 'lane:' || mailbox, 'payload', json_build_object('reason', :reason::text))))
+FROM changed;
+
+-- name: list_lanes
+-- Every lane with what it holds.
+SELECT l.mailbox, l.pool, l.state, l.reason, l.until, l.resume_at, l.epoch, l.holder, l.heartbeat_at,
+       l.look_at, l.confirm_until, l.strays_at, l.width,
+       (SELECT count(*) FROM delivery d WHERE d.mailbox = l.mailbox
+          AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')) AS bound,
+       (SELECT count(*) FROM attempt a WHERE a.mailbox = l.mailbox AND a.kind = 'send' AND a.effect <> 'no'
+          AND a.at > now() - interval '24 hours') AS sent_today,
+       (SELECT a.at FROM attempt a WHERE a.mailbox = l.mailbox AND a.kind = 'send' AND a.effect <> 'no'
+          ORDER BY a.at LIMIT 1) AS first_sent_at
+FROM lane l ORDER BY l.mailbox;
+
+-- name: due_lanes
+-- Lanes that have something to see to and no process that sees to it. A parked or paused lane still settles what it
+-- sent; an unreachable one (dead token) is left alone until its park is over.
+SELECT l.mailbox FROM (
+    SELECT *, CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END AS state_now FROM lane) l
+WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => :stalled_after))
+  AND (l.resume_at IS NULL OR l.resume_at <= now())
+  AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
+  AND (l.look_at <= now() OR l.strays_at <= now()
+    OR (l.state_now = 'open' AND EXISTS (
+        SELECT 1 FROM run r WHERE r.state = 'open' AND r.pool = l.pool AND EXISTS (
+            SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
+              AND d.due_at <= now())))
+    OR EXISTS (
+        SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
+        WHERE d.mailbox = l.mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')
+          AND d.due_at <= now()
+          AND NOT (d.disposition = 'drafted' AND r.state <> 'cancelled'
+                   AND (r.state = 'paused' OR l.state_now = 'paused'))))
+ORDER BY l.mailbox;
+
+-- name: gather_bound
+-- What this lane holds and is due, without what it has in hand.
+SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
+       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       r.state AS run_state, r.mode, r.policy
+FROM delivery d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
+WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain') AND d.due_at <= now()
+  AND d.id <> ALL(:in_hand)
+  AND NOT (d.disposition = 'drafted' AND r.state <> 'cancelled' AND (r.state = 'paused' OR :resting))
+ORDER BY d.due_at, d.id LIMIT :most;
+
+-- name: claim
+-- Late binding: whatever is next in the pool's open runs becomes this lane's.
+WITH next AS (
+    SELECT q.id FROM run r CROSS JOIN LATERAL (
+        SELECT d.id FROM delivery d
+        WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
+        ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) q
+    WHERE r.state = 'open' AND r.pool = :pool
+    LIMIT :most
+), fence AS MATERIALIZED (
+    SELECT mailbox, epoch FROM lane WHERE mailbox = :mailbox AND epoch = :epoch AND state = 'open' FOR SHARE
+), claimed AS (
+    UPDATE delivery d SET mailbox = fence.mailbox, epoch = fence.epoch, version = version + 1, changed_at = now()
+    FROM next, fence WHERE d.id = next.id
+    RETURNING d.*
+)
+SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
+       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       r.state AS run_state, r.mode, r.policy
+FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
+ORDER BY d.id;
+
+-- name: spent
+-- What this mailbox spent since a time, in time's order: the ledger that budgets and windows are counted from.
+SELECT extract(epoch FROM at)::float8 AS at, units, bytes, (kind = 'send' AND effect <> 'no') AS sent
+FROM attempt WHERE mailbox = :mailbox AND at > now() - make_interval(secs => :seconds) ORDER BY at;
+
+-- name: first_sent^
+-- When this mailbox sent for the first time: its warm-up age.
+SELECT at FROM attempt WHERE mailbox = :mailbox AND kind = 'send' AND effect <> 'no' ORDER BY at LIMIT 1;
+
+-- name: accepted_in_threads
+-- Which accepted deliveries of this lane lie in these threads.
+SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
+       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at
+FROM delivery d WHERE d.mailbox = :mailbox AND d.disposition = 'accepted' AND d.thread_id = ANY(:threads);
+
+-- name: known_drafts
+-- Which of these drafts a delivery of this lane stands by.
+SELECT draft_id FROM delivery WHERE mailbox = :mailbox AND draft_id = ANY(:drafts)
+  AND disposition IN ('drafted', 'sending', 'uncertain');
+
+-- name: cancel_queued<!
+-- Deliveries of cancelled runs that no lane holds, a bounded number at a time.
+WITH doomed AS (
+    SELECT d.id FROM delivery d JOIN run r ON r.id = d.run_id
+    WHERE r.state = 'cancelled' AND d.mailbox IS NULL AND d.disposition IN ('queued', 'held')
+    LIMIT :most FOR UPDATE OF d SKIP LOCKED
+), cancelled AS (
+    UPDATE delivery d SET disposition = 'cancelled', reason = 'run_cancelled', due_at = NULL,
+        detail = 'its run was cancelled before it left', version = version + 1, changed_at = now()
+    FROM doomed WHERE d.id = doomed.id RETURNING d.token
+)
+SELECT count(*) AS cancelled, audit_append(json_agg(json_build_object('actor', 'sweep', 'kind', 'delivery.cancelled',
+    'subject', 'delivery:' || token, 'payload', '{}'::json))) FROM cancelled;
+
+-- name: settle_by_person<!
+-- A person's word on what evidence could not settle.
+WITH settled AS (
+    UPDATE delivery SET
+        disposition = :disposition, reason = 'settled_by_person', detail = :detail,
+        due_at = CASE WHEN :disposition = 'queued' THEN now() END,
+        mailbox = CASE WHEN :disposition = 'accepted' THEN mailbox END,
+        epoch = CASE WHEN :disposition = 'accepted' THEN epoch END,
+        draft_id = NULL,
+        message_id = CASE WHEN :disposition = 'accepted' THEN coalesce(message_id, 'by-person:' || token) END,
+        accepted_at = CASE WHEN :disposition = 'accepted' THEN now() END,
+        uncertain_since = NULL, version = version + 1, changed_at = now()
+    WHERE token = :token AND disposition = 'uncertain'
+    RETURNING token
+)
+SELECT count(*) AS settled, audit_append(json_agg(json_build_object('actor', :actor::text,
+    'kind', 'delivery.' || :disposition::text, 'subject', 'delivery:' || token,
+    'payload', json_build_object('was', 'uncertain', 'detail', :detail::text)))) FROM settled;
+
+-- name: requeue_stopped<!
+-- A person mended the cause: held or failed deliveries of a run with this reason may leave again.
+WITH freed AS (
+    UPDATE delivery d SET disposition = 'queued', reason = NULL, detail = NULL, due_at = now(), version = version + 1,
+        changed_at = now()
+    FROM run r WHERE r.id = d.run_id AND r.key = :run AND d.disposition = 'failed' AND d.reason = :reason
+    RETURNING d.token
+)
+SELECT count(*) AS freed, audit_append(json_agg(json_build_object('actor', :actor::text, 'kind', 'delivery.queued',
+    'subject', 'delivery:' || token, 'payload', '{"was":"failed"}'::json))) FROM freed;
+
+-- name: closed_runs
+-- Runs that let nothing leave now.
+SELECT id, state FROM run WHERE state <> 'open';
+
+-- name: free_queued<!
+-- What a lane holds without a draft goes back to the pool: it was never sent.
+WITH freed AS (
+    UPDATE delivery d SET mailbox = NULL, epoch = NULL, version = version + 1, changed_at = now()
+    FROM lane l WHERE l.mailbox = :mailbox AND l.epoch = :epoch AND d.mailbox = l.mailbox
+      AND d.disposition = 'queued' AND d.draft_id IS NULL AND d.id <> ALL(:in_hand)
+    RETURNING d.id
+)
+SELECT count(*) AS freed FROM freed;
+
+-- name: current^
+-- A delivery as it stands.
+SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, detail, draft_id, thread_id, message_id,
+       history_id, tries, uncertain_since, accepted_at
+FROM delivery WHERE id = :id;

@@ -1,0 +1,1 @@
+"""How communications enter: one validated path, and the doors that lead onto it."""

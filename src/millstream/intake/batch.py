@@ -1,0 +1,159 @@
+"""Batches: what is read ahead, checked against the ledger together, and committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from millstream.communication.store import Reject
+from millstream.composer import TemplateError
+from millstream.intake.errors import ComposerFailed, UnreadableDriver
+from millstream.intake.files import HandedIn, gather
+from millstream.intake.path import needs_work
+from millstream.intake.ports import Arrival, Source, Terms, put_aside
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """When a batch is full."""
+
+    records: int = 500
+    composed: int = 40
+    """Of records that take work, fewer: so that lanes start while the rest is still being composed."""
+    bytes: int = 16 * 1024 * 1024
+    """Several batches are in memory at a time: one read ahead, one being made, one being committed."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records and rejects as they were handed in, in order."""
+
+    handed: list[HandedIn] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    weight: int = 0
+    work: int = 0
+
+    def full(self, size: BatchSize) -> bool:
+        """Whether it takes no more."""
+        return (
+            len(self.handed) + len(self.rejects) >= size.records
+            or self.work >= size.composed
+            or self.weight >= size.bytes
+        )
+
+    @property
+    def lines(self) -> int:
+        """How many were handed in."""
+        return len(self.handed) + len(self.rejects)
+
+
+def batches(source: Source, terms: Terms, size: BatchSize) -> Generator[Batch, None, None]:
+    """Read a source batch by batch, with the files that its records name. It blocks: call it in a thread.
+
+    Raises:
+        IntakeError: the source cannot be read, or composition is asked for and there is no composer.
+    """
+    versions: dict[str, str | TemplateError] = {}
+    folder = source.folder
+    batch = Batch()
+    for arrival in source.arrivals():
+        if isinstance(arrival, Reject):
+            batch.rejects.append(arrival)
+        else:
+            _take(batch, arrival, folder, terms, versions)
+        if batch.full(size):
+            yield batch
+            batch = Batch()
+    if batch.lines:
+        yield batch
+
+
+def _take(
+    batch: Batch, arrival: Arrival, folder: Path | None, terms: Terms, versions: dict[str, str | TemplateError]
+) -> None:
+    record = arrival.record
+    used: dict[str, str] = {}
+    for template in record.templates():
+        version = _version(template, terms, versions)
+        if isinstance(version, TemplateError):
+            batch.rejects.append(put_aside(arrival.line, record.key, str(version), arrival.digest.hex()))
+            return
+        used[template] = version
+    try:
+        handed = gather(arrival, folder, used, most_bytes=terms.most_bytes)
+    except OSError as error:
+        raise UnreadableDriver(f"cannot read the documents in {folder}: {error}") from error
+    batch.handed.append(handed)
+    batch.weight += handed.weight
+    batch.work += needs_work(record)
+
+
+def _version(template: str, terms: Terms, versions: dict[str, str | TemplateError]) -> str | TemplateError:
+    """Asked once a template, also when there is none of this name."""
+    if template not in versions:
+        if terms.composer is None:
+            raise ComposerFailed(f"the template {template!r} is asked for, and this submit was given no composer")
+        try:
+            versions[template] = terms.composer.version(template)
+        except TemplateError as error:
+            versions[template] = error
+    return versions[template]
+
+
+class Keys:
+    """Which keys came in by this submit, at which line.
+
+    Only for sentences and for keys on their way into the ledger: the ledger itself says what is in. A key costs
+    about 100 bytes here, whatever its length, because its hash stands for it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[int, int] = {}
+
+    def line(self, key: str) -> int | None:
+        """Where the key came first, or None."""
+        return self._lines.get(hash(key))
+
+    def note(self, handed: HandedIn) -> None:
+        """The key came here; the first place is kept."""
+        self._lines.setdefault(hash(handed.key), handed.arrival.line)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch after the look at the ledger."""
+
+    fresh: list[HandedIn] = field(default_factory=list)
+    unchanged: int = 0
+    repeated: int = 0
+    conflicts: list[Reject] = field(default_factory=list)
+
+
+def sort_out(batch: Batch, known: Mapping[str, str], keys: Keys) -> Sorted:
+    """Tell what is new from what is in and from what contradicts; `known` is key to source hash of what is in."""
+    result = Sorted()
+    hashes = dict(known)
+    for handed in batch.handed:
+        earlier = keys.line(handed.key)
+        present = hashes.get(handed.key)
+        if present is None:
+            hashes[handed.key] = handed.source_hash
+            result.fresh.append(handed)
+        elif present == handed.source_hash:
+            result.unchanged += 1
+            result.repeated += earlier is not None
+        else:
+            result.conflicts.append(_conflict(handed, earlier))
+        keys.note(handed)
+    return result
+
+
+def _conflict(handed: HandedIn, earlier: int | None) -> Reject:
+    line = handed.arrival.line
+    where = f"line {earlier} has the same key" if earlier is not None else "the run already has this key"
+    problem = (
+        f"{where} with other content than line {line}; what is in stays as it is. "
+        "If both are meant, give this one another key"
+    )
+    return put_aside(line, handed.key, problem, handed.source_hash)

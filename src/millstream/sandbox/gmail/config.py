@@ -1,0 +1,92 @@
+"""How a Gmail sandbox is set up: one frozen value, from code, a TOML file or the command line."""
+
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from millstream.sandbox.gmail.faults import FaultRule
+
+
+class SandboxConfig(BaseModel):
+    """Settings of one sandbox. Every field has a default that suits a laptop and a test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(default=0, ge=0, le=65535, description="HTTP port on 127.0.0.1; 0 takes a free one.")
+    smtp_port: int | None = Field(
+        default=None, ge=0, le=65535, description="SMTP port on 127.0.0.1; 0 takes a free one; none shuts the door."
+    )
+    domains: tuple[str, ...] = Field(
+        default=("bank.example",), description="The organisation's own domains. All other addresses are outside."
+    )
+    mailboxes: tuple[str, ...] = Field(
+        default=("statements@bank.example",),
+        description="The organisation's mailboxes. Mail for any other address of its domains bounces.",
+    )
+    limits: str = Field(
+        default="google-2026", description="The preset of limits: google-2026, google-2025 or none (see quota)."
+    )
+    limit_overrides: dict[str, str] = Field(
+        default_factory=dict, description='Single limits on top of the preset, for example messages_per_day="50/day".'
+    )
+    concurrency_per_user: int | None = Field(
+        default=10, ge=1, description="Requests in flight per mailbox before 429 (reported: about 10); none: no cap."
+    )
+    project_units_per_day: int | None = Field(
+        default=None, ge=1, description="Units a day for the whole project before 403 dailyLimitExceeded; none: no cap."
+    )
+    json_body_bytes: int = Field(
+        default=5_242_880, ge=1024, description="Largest JSON body; above it the front end says 413 (seen from 5 MB)."
+    )
+    answers_after_limit: int = Field(
+        default=5, ge=0, description="How many sends over the daily limit are still answered 200 before 429 begins."
+    )
+    notice_delay_seconds: float = Field(
+        default=0.3, ge=0, description="Real seconds until a limit notice or a bounce arrives; 0 is at once."
+    )
+    notice_language: Literal["en", "de", "pt"] = Field(
+        default="en", description="Language of limit notices and bounces; Gmail writes them in the user's own."
+    )
+    pushback_seconds: float = Field(
+        default=15.0, ge=0, description="How far a retry before the stated time pushes that time out."
+    )
+    label_lag_seconds: float = Field(
+        default=0.0, ge=0, description="How long a new message stays out of lists and history (sandbox clock)."
+    )
+    recipients_per_message: int = Field(default=500, ge=1, description="Recipients one message may have.")
+    token_seconds: int = Field(default=3600, ge=1, description="Life of an access token by the sandbox clock.")
+    trust_any_key: bool = Field(
+        default=True, description="Accept a service account's assertion without knowing its key; false verifies RS256."
+    )
+    service_account_keys: dict[str, str] = Field(
+        default_factory=dict, description="Public keys or certificates (PEM) by service account address."
+    )
+    delegation: dict[str, tuple[str, ...]] | None = Field(
+        default=None,
+        description="Domain-wide delegation: scopes by service account address. None allows every account everything.",
+    )
+    oauth_clients: dict[str, str] = Field(
+        default_factory=dict, description="Client secrets by client id; empty accepts any client."
+    )
+    open_tokens: bool = Field(
+        default=True, description='Accept "sandbox:ADDRESS" as an access token with every scope (benches, curl).'
+    )
+    history_days: float = Field(default=7.0, gt=0, description="Age after which a start history id answers 404.")
+    relay_keeps_sent_copy: bool = Field(
+        default=False, description="Put a SENT copy of relayed mail into the sender's mailbox (comprehensive storage)."
+    )
+    clock_start: datetime | None = Field(default=None, description="Where the clock starts; none is the present.")
+    clock_rate: float = Field(default=1.0, ge=0, description="Sandbox seconds per real second; 0 freezes the clock.")
+    seed: int = Field(default=1, description="Seed of ids and of fault rules that bring none of their own.")
+    faults: tuple[FaultRule, ...] = Field(default=(), description="Fault rules that hold from the start.")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML file with these fields at its top level.
+
+        Raises `OSError`, `tomllib.TOMLDecodeError` or `pydantic.ValidationError`.
+        """
+        return cls.model_validate(tomllib.loads(path.read_text("utf-8")))

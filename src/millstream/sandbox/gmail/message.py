@@ -1,0 +1,86 @@
+"""One stored message: a header block, a body that copies may share, and what Gmail keeps beside them."""
+
+from email.utils import parseaddr
+
+from millstream.sandbox.gmail.headers import Headers, decode, find
+from millstream.sandbox.gmail.parts import Part, read_parts, snippet
+
+
+class Message:
+    """A message in one mailbox.
+
+    `head` and `body` are the bytes as Gmail shows them with format=raw. The body object is shared between the
+    sender's copy and every recipient's. `internal_date` counts milliseconds since 1970. `received` is true for mail
+    that was delivered to this mailbox, also by its own owner.
+    """
+
+    __slots__ = (
+        "_snippet",
+        "body",
+        "head",
+        "history_id",
+        "id",
+        "internal_date",
+        "labels",
+        "received",
+        "thread_id",
+    )
+
+    def __init__(self, message_id: str, thread_id: str, head: bytes, body: bytes) -> None:
+        self.id = message_id
+        self.thread_id = thread_id
+        self.head = head
+        self.body = body
+        self.labels: frozenset[str] = frozenset()
+        self.internal_date = 0
+        self.history_id = 0
+        self.received = False
+        self._snippet: str | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The whole message."""
+        return b"\r\n\r\n".join((self.head, self.body))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole message."""
+        return len(self.head) + 4 + len(self.body)
+
+    @property
+    def position(self) -> int:
+        """A number that orders messages of a mailbox by date, then by id; page tokens are made of it."""
+        return (self.internal_date << 64) | int(self.id, 16)
+
+    @property
+    def snippet(self) -> str:
+        """The first words of the text, as shown in a list."""
+        if self._snippet is None:
+            self._snippet = snippet(self.head, self.body)
+        return self._snippet
+
+    def header(self, name: str) -> str | None:
+        """One header's first value, decoded for reading, or None."""
+        value = find(self.head, name)
+        return None if value is None else decode(value)
+
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers in order: name as written, value decoded for reading."""
+        block = Headers.parse(self.head)
+        names = [line.partition(b":")[0].decode("ascii", "replace") for _, line in block.fields]
+        values = [next(Headers([field]).raw(field[0])) for field in block.fields]
+        return [(name, decode(value)) for name, value in zip(names, values, strict=True)]
+
+    @property
+    def subject(self) -> str:
+        """The subject for reading; empty if there is none."""
+        return self.header("subject") or ""
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        """Display name and address of the first sender."""
+        return parseaddr(self.header("from") or "")
+
+    def parts(self) -> Part:
+        """The MIME tree, parsed now; see `parts.Part`."""
+        return read_parts(self.raw)

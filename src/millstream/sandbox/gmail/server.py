@@ -1,0 +1,167 @@
+"""Starting and stopping a Gmail sandbox."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from millstream.sandbox.gmail import drafts, labels, mailbox, messages, pages, threads
+from millstream.sandbox.gmail.api import Methods, Room
+from millstream.sandbox.gmail.batch import Batch
+from millstream.sandbox.gmail.config import SandboxConfig
+from millstream.sandbox.gmail.control import Control
+from millstream.sandbox.gmail.faults import Faults
+from millstream.sandbox.gmail.front import Front
+from millstream.sandbox.gmail.oauth import OAuth
+from millstream.sandbox.gmail.quota import Quota
+from millstream.sandbox.gmail.smtp import open_door
+from millstream.sandbox.gmail.token_pages import TokenPages
+from millstream.sandbox.gmail.tokens import Tokens
+from millstream.sandbox.gmail.transit import Transit
+from millstream.sandbox.gmail.uploads import IMPORT_BYTES
+from millstream.sandbox.gmail.world import World
+
+_log = structlog.get_logger(__name__)
+
+HOST: Final = "127.0.0.1"
+KEEP_ALIVE_SECONDS: Final = 3_600.0
+"""Longer than any client keeps an idle connection: httplib2 fails where the server closes first (reference 9)."""
+
+FRONT: Final = web.AppKey("front", Front)
+
+_METHODS = (*drafts.METHODS, *messages.METHODS, *threads.METHODS, *labels.METHODS, *mailbox.METHODS)
+
+
+def build(config: SandboxConfig) -> web.Application:
+    """A sandbox as an application; raises `quota.QuotaError` for limits that are none."""
+    world = World(config)
+    quota = Quota(config, world.clock)
+    faults = Faults(config.seed)
+    faults.add(config.faults)
+    room = Room(world, quota, Transit(world, quota), faults)
+    tokens = Tokens(world)
+    oauth = OAuth(world, tokens)
+    front = Front(room, tokens, Methods(_METHODS))
+    app = web.Application(client_max_size=IMPORT_BYTES + 1)
+    app[FRONT] = front
+    app.add_routes(_api_routes(front))
+    app.add_routes(TokenPages(oauth, front).routes())
+    app.add_routes(Control(front, oauth).routes())
+    app.add_routes(pages.routes(world))
+    app.on_shutdown.append(_stop)
+    return app
+
+
+def _api_routes(front: Front) -> list[web.AbstractRouteDef]:
+    batch = Batch(front)
+    below = "gmail/v1/users/{user}/{tail:.+}"
+    return [
+        web.route("*", f"/{below}", front.call),
+        web.route("*", f"/upload/{below}", front.upload),
+        web.route("*", f"/resumable/upload/{below}", front.upload),
+        web.post("/batch", batch.serve),
+        web.post("/batch/gmail/v1", batch.serve),
+        web.route("*", "/gmail/{tail:.*}", front.unknown),
+        web.route("*", "/upload/{tail:.*}", front.unknown),
+    ]
+
+
+async def _stop(app: web.Application) -> None:
+    app[FRONT].stopping.set()
+    app[FRONT].room.world.close()
+
+
+class Port:
+    """The HTTP port: open, shut for a while by an outage, or closed for good."""
+
+    def __init__(self, runner: web.AppRunner, port: int) -> None:
+        self._runner = runner
+        self._outage: asyncio.Task[None] | None = None
+        self._site: web.TCPSite | None = None
+        self.number = port
+
+    async def open(self) -> None:
+        """Listen; port 0 becomes the free one that was found."""
+        self._site = web.TCPSite(self._runner, HOST, self.number, reuse_address=True)
+        await self._site.start()
+        self.number = int(self._runner.addresses[0][1])
+
+    def shut(self, seconds: float) -> None:
+        """Refuse connections for some real seconds; an outage under way goes on as it is."""
+        if self._outage is None or self._outage.done():
+            self._outage = asyncio.create_task(self._shut(seconds))
+
+    async def _shut(self, seconds: float) -> None:
+        if self._site is not None:
+            await self._site.stop()
+        await asyncio.sleep(seconds)
+        await self.open()
+
+    async def close(self) -> None:
+        """End an outage without opening again."""
+        if self._outage is not None:
+            self._outage.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._outage
+
+
+@dataclass(slots=True)
+class Running:
+    """A sandbox that serves. `url` has no slash at its end; `smtp_port` is None where the door is shut."""
+
+    url: str
+    smtp_port: int | None
+    world: World
+    _runner: web.AppRunner
+    _port: Port
+    _door: asyncio.Server | None
+
+    async def close(self) -> None:
+        """Stop serving; waiting faults end, open connections close."""
+        await self._port.close()
+        if self._door is not None:
+            self._door.close()
+        await self._runner.cleanup()
+        _log.debug("sandbox_stopped", url=self.url)
+
+
+async def serve(config: SandboxConfig) -> Running:
+    """Start a sandbox in this event loop; raises `OSError` where a port is taken."""
+    app = build(config)
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=1.0, handle_signals=False
+    )
+    await runner.setup()
+    port = Port(runner, config.port)
+    door = None
+    try:
+        await port.open()
+        if config.smtp_port is not None:
+            door = await open_door(app[FRONT].room, config.smtp_port)
+    except OSError:
+        await runner.cleanup()
+        raise
+    app[FRONT].shut_port = port.shut
+    smtp_port = None if door is None else int(door.sockets[0].getsockname()[1])
+    running = Running(f"http://{HOST}:{port.number}", smtp_port, app[FRONT].room.world, runner, port, door)
+    _log.debug("sandbox_started", url=running.url, smtp_port=smtp_port)
+    return running
+
+
+async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is called once the ports are open."""
+    running = await serve(config)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        announce(running)
+        await ended.wait()
+    finally:
+        await running.close()

@@ -1,0 +1,3 @@
+-- The job engine's tables: procrastinate's own schema, taken from the installed package (see storage/migrate.py).
+-- They stay in the default schema: a job deferred in one of our transactions finds them without a search_path.
+-- procrastinate:schema
