@@ -1,14 +1,17 @@
 """Writes the generated pages of docs/reference; `make docs`. A test compares them with what this would write."""
 
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from millstream import config
 from millstream.cli import app
 
 FOLDER = Path(__file__).parent / "reference"
+
+# Typer adds these by itself.
+OF_EVERY_COMMAND = {"--help", "--install-completion", "--show-completion"}
 
 INTRODUCTION = """\
 # Commands
@@ -29,34 +32,28 @@ def commands() -> str:
     return "\n".join([INTRODUCTION, *described(root, ["millstream"])]).rstrip() + "\n"
 
 
-def described(command: click.Command, path: list[str]) -> list[str]:
+def described(command: Any, path: list[str]) -> list[str]:
     """One part for a command, and for a group those of its commands."""
-    parts = []
-    if isinstance(command, click.Group):
-        if len(path) > 1:
-            parts.append(f"## {' '.join(path)}\n\n{text(command.help)}\n")
-        for name in sorted(command.commands):
-            parts += described(command.commands[name], [*path, name])
+    inner = getattr(command, "commands", None)
+    if inner is not None:
+        parts = [f"## {' '.join(path)}\n\n{text(command.help)}\n", *table(command, path)]
+        for name in sorted(inner, key=lambda name: (hasattr(inner[name], "commands"), name)):
+            parts += described(inner[name], [*path, name])
         return parts
-    context = click.Context(command, info_name=" ".join(path))
+    context = command.context_class(command, info_name=path[-1])
     usage = " ".join([*path, *command.collect_usage_pieces(context)])
-    parts.append(f"### {' '.join(path)}\n\n{text(command.help)}\n\n```\n{usage}\n```\n")
-    rows = [row for parameter in command.get_params(context) if (row := parameter_row(parameter, context))]
-    if rows:
-        parts.append("\n".join(["| option | meaning |", "|---|---|", *rows]) + "\n")
-    return parts
+    return [f"### {' '.join(path)}\n\n{text(command.help)}\n\n```\n{usage}\n```\n", *table(command, path)]
 
 
-def parameter_row(parameter: click.Parameter, context: click.Context) -> str | None:
-    """A row for an argument or option that people may use; none for --help."""
-    if "--help" in parameter.opts or getattr(parameter, "hidden", False):
-        return None
-    if isinstance(parameter, click.Option):
+def table(command: Any, path: list[str]) -> list[str]:
+    """The arguments and options that people may use, apart from --help."""
+    context = command.context_class(command, info_name=path[-1])
+    rows = []
+    for parameter in command.params:
         record = parameter.get_help_record(context)
-        name, meaning = record or (", ".join(parameter.opts), parameter.help or "")
-    else:
-        name, meaning = parameter.make_metavar(context), getattr(parameter, "help", None) or ""
-    return f"| `{name}` | {text(meaning)} |".replace(" | | ", " | ")
+        if record and not OF_EVERY_COMMAND.intersection(parameter.opts):
+            rows.append(f"| `{record[0]}` | {text(record[1])} |")
+    return ["\n".join(["| option | meaning |", "|---|---|", *rows]) + "\n"] if rows else []
 
 
 def text(help_text: str | None) -> str:

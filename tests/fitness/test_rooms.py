@@ -21,7 +21,8 @@ def test_every_room_has_its_floor_in_the_import_contract(root: Path) -> None:
     floors = next(one["layers"] for one in contracts if one["type"] == "layers")
     placed = {name.strip(" ()") for floor in floors for part in floor.split("|") for name in part.split(":")}
     package = root / "src" / "millstream"
-    rooms = {path.stem for path in package.iterdir() if path.name not in ("__init__.py", "__pycache__", "__main__.py")}
+    files = {path.stem for path in package.glob("*.py") if not path.name.startswith("__")}
+    rooms = files | {path.parent.name for path in package.glob("*/__init__.py")}
     assert rooms - _BESIDE - placed == set()
 
 

@@ -1,4 +1,4 @@
-"""The demo's cast: a Gmail sandbox and a worker as processes of their own, a run of real statements, and the counting.
+"""The demo's cast: sandbox and worker as processes of their own, real statements, and the counting.
 
 It uses what a user uses: a configuration file, `millstream sandbox gmail`, `millstream worker`, a driver. What arrived is
 counted in the recipients' mailboxes.

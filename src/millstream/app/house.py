@@ -35,7 +35,9 @@ async def open_house(settings: Settings, *, migrated: bool = True) -> AsyncItera
         StorageError: the database or the document store cannot be opened; the text says what to do.
     """
     async with AsyncExitStack() as stack:
-        url = settings.database_url or await stack.enter_async_context(embedded(settings.database_folder))
+        url = settings.database_url
+        if url is None:
+            url = await stack.enter_async_context(embedded(settings.database_folder))
         if migrated:
             await migrate(url)
         pool = await open_pool(url, maximum=settings.database.connections)

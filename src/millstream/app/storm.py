@@ -1,4 +1,4 @@
-"""The demo's bad day, replayable by its seed: faults at every point, three ailing mailboxes, a worker that keeps dying."""
+"""The demo's bad day, replayable by its seed: faults, three ailing mailboxes, a worker that keeps dying."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ _BOARD_EVERY = 0.4
 """A pause must act within a second."""
 _DUE_EVERY = 0.5
 _CANCEL_EVERY = 0.5
+_DAY_EVERY = 30.0
 
 
 async def run_worker(settings: Settings) -> None:
@@ -61,16 +62,20 @@ async def work(house: House, stopping: asyncio.Event) -> None:
         async with Engine(house.database_url, engine_options) as engine:
             engine.job(LANE_JOB, lane)
 
+            board = tools.board
+            assert isinstance(board, RunBoard)  # noqa: S101  lane_tools makes it
+
             async def defer_due() -> None:
+                if not board.project_open:
+                    return
                 for mailbox in await house.lanes.due(stalled_after=options.stalled_after):
                     await engine.defer(LANE_JOB, lock=f"lane:{mailbox}", mailbox=mailbox)
 
-            board = tools.board
-            assert isinstance(board, RunBoard)  # noqa: S101  made below
             log.info("worker.started", lanes=house.settings.worker.lanes)
             sweeps = [
                 Sweep("runs", _BOARD_EVERY, board.refresh),
                 Sweep("due", _DUE_EVERY, defer_due),
+                Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
             ]
             await engine.run(stopping, sweeps)
@@ -82,7 +87,7 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
     """What the lanes of one process share: the group-commit writer, the connection to Gmail, the board of runs."""
     settings = house.settings
     options = delivery_options(settings)
-    board = RunBoard(house.lanes)
+    board = RunBoard(house.lanes, options.limits)
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(
             Ledger(

@@ -75,7 +75,7 @@ def list_command(*, most: Annotated[int, typer.Option(min=1)] = 50, json: Json =
     """The newest runs and what has become of them."""
 
     async def work(house: House) -> list[dict[str, Any]]:
-        return await house.runs.list(most)
+        return await house.runs.recent(most)
 
     columns = (
         "key", "state", "pool", "mode", "deliveries", "accepted", "held", "failed", "uncertain", "rejected", "created_at",

@@ -123,8 +123,7 @@ class RunStore:
             fresh = set(done["keys"])
             rest = {each.key: each.source_hash for each in communications if each.key not in fresh}
             known = {
-                row["key"]: row["source_hash"]
-                async for row in queries.known_keys(conn, run_id=run.id, keys=list(rest))
+                row["key"]: row["source_hash"] async for row in queries.known_keys(conn, run_id=run.id, keys=list(rest))
             }
         conflicts = tuple(key for key, source_hash in rest.items() if known.get(key) != source_hash)
         return Added(done["new"], done["held"], len(rest) - len(conflicts), conflicts)
@@ -152,7 +151,7 @@ class RunStore:
             await queries.change_run(conn, key=key, state=state.value, actor=actor)
         return await self.find(key)
 
-    async def list(self, most: int = 50) -> list[dict[str, Any]]:
+    async def recent(self, most: int = 50) -> list[dict[str, Any]]:
         """The newest runs with what has become of their deliveries."""
         async with self._pool.connection() as conn:
             return [row async for row in queries.list_runs(conn, most=most)]

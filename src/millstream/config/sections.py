@@ -245,7 +245,8 @@ class DeliverySettings(Section):
         description="How long after a draft whose outcome is unclear its mailbox is searched for it.",
     )
     recheck_seconds: PositiveFloat = Field(
-        default=600.0, description="When a mailbox that cannot be used (dead token, no licence) is tried again by itself."
+        default=600.0,
+        description="When a mailbox that cannot be used (dead token, no licence) is tried again by itself.",
     )
     sending_park_seconds: PositiveFloat = Field(
         default=86_400.0,

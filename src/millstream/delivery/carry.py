@@ -103,8 +103,8 @@ class Carrier:
         limit = lane.options.limits.max_message_bytes
         if len(raw) > limit:
             detail = (
-                f"the message to {parcel.recipient.address} has {len(raw):,} bytes on the wire, the limit is {limit:,}; "
-                "make its documents smaller or send a link"
+                f"the message to {parcel.recipient.address} has {len(raw):,} bytes on the wire, "
+                f"the limit is {limit:,}; make its documents smaller or send a link"
             )
             await self._hold(parcel, "too_large", detail)
             return None
@@ -186,6 +186,8 @@ class Carrier:
         lane, before, now = self._lane, parcel.delivery, _now()
         verdict = judge(error, calling=kind, tries=before.tries, now=now, options=lane.options)
         await lane.obey(verdict)
+        if error.effect is not Effect.NO:
+            lane.own_drafts.discard(before.draft_id or "")  # the call may still be on its way to Google
         attempt = Attempt(kind, verdict.reason, error.effect, bytes=size, evidence=str(error))
         after = await self._record(parcel, self._after(before, verdict, error, now), attempt)
         if after.delivery.disposition is Disposition.DRAFTED and verdict.next in {Next.HOLD, Next.FAIL}:
@@ -193,26 +195,28 @@ class Carrier:
             await self._withdraw(after, then=lambda d: stop(d, verdict.reason, str(error)))
 
     def _after(self, before: Delivery, verdict: Verdict, error: GmailError, now: datetime) -> Delivery:
-        lane, detail, due = self._lane, str(error), now + verdict.delay
+        detail, due = str(error), now + verdict.delay
         if verdict.next is Next.PROBE:
             return before.uncertain(since=now, due_at=due, reason=verdict.reason, detail=detail)
-        if before.draft_id and verdict.next is Next.FREE and not lane.reachable and before.draft_id in lane.own_drafts:
-            lane.own_drafts.discard(before.draft_id)
-            lane.strayed()  # surely not sent, and nobody but us could: another lane may go, this draft is removed later
-            return before.freed(due_at=now, reason=verdict.reason, detail=detail)
         if before.draft_id:
-            # Its draft must be gone before anyone else may have it.
-            later = due if verdict.next is Next.KEEP else now
-            return before.kept(due_at=later, reason=verdict.reason, detail=detail)
-        match verdict.next:
-            case Next.HOLD:
-                return before.held(verdict.reason, detail)
-            case Next.FAIL:
-                return before.failed(verdict.reason, detail)
-            case Next.FREE:
-                return before.freed(due_at=now, reason=verdict.reason, detail=detail)
-        if verdict.lane is Lane.REST:
-            return before.freed(due_at=now if error.fault is Fault.MAILBOX else due, reason=verdict.reason, detail=detail)
+            return self._after_with_draft(before, verdict, detail, now)
+        if verdict.next is Next.HOLD:
+            return before.held(verdict.reason, detail)
+        if verdict.next is Next.FAIL:
+            return before.failed(verdict.reason, detail)
+        if verdict.next is Next.FREE or verdict.lane is Lane.REST:
+            free_at = due if verdict.next is Next.KEEP and error.fault is not Fault.MAILBOX else now
+            return before.freed(due_at=free_at, reason=verdict.reason, detail=detail)
+        return before.kept(due_at=due, reason=verdict.reason, detail=detail)
+
+    def _after_with_draft(self, before: Delivery, verdict: Verdict, detail: str, now: datetime) -> Delivery:
+        """A draft must be gone before anyone else may have its delivery, unless nobody but us could ever send it."""
+        lane, own = self._lane, before.draft_id in self._lane.own_drafts
+        if verdict.next is Next.FREE and own and not lane.reachable:
+            lane.own_drafts.discard(before.draft_id or "")
+            lane.strayed()  # surely not sent; the draft is removed when the mailbox can be reached again
+            return before.freed(due_at=now, reason=verdict.reason, detail=detail)
+        due = now + verdict.delay if verdict.next is Next.KEEP else now
         return before.kept(due_at=due, reason=verdict.reason, detail=detail)
 
     async def _settle(self, parcel: Parcel) -> None:

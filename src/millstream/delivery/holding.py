@@ -31,6 +31,11 @@ _WIDEN_AFTER = 50
 class Board(Protocol):
     """What every lane of a process must know of the runs."""
 
+    @property
+    def project_open(self) -> bool:
+        """Whether the project may still spend units today."""
+        ...
+
     def state_of(self, run_id: int) -> RunState:
         """The run's state, at most half a second old."""
         ...
@@ -53,7 +58,7 @@ class Tools:
 class Holding:
     """One process's hold on one lane, from taking it over until leaving it."""
 
-    def __init__(self, row: LaneRow, tools: Tools, *, age_days: int | None) -> None:
+    def __init__(self, row: LaneRow, tools: Tools, *, age_days: int) -> None:
         self.tools = tools
         self.options = tools.options
         self.grip = Grip(row.mailbox, row.epoch)
@@ -84,7 +89,7 @@ class Holding:
     @property
     def sends(self) -> bool:
         """Whether this mailbox may send now."""
-        return self.row.state == "open" and not self.ending
+        return self.row.state == "open" and not self.ending and self.tools.board.project_open
 
     @property
     def reachable(self) -> bool:
@@ -143,9 +148,7 @@ class Holding:
         """An acceptance is believed only after no limit notice came for a while."""
         now = datetime.now(UTC)
         due = self.row.look_at or now + timedelta(seconds=self.options.look_gap)
-        self.row = replace(
-            self.row, look_at=due, confirm_until=now + timedelta(seconds=self.options.confirm_for)
-        )
+        self.row = replace(self.row, look_at=due, confirm_until=now + timedelta(seconds=self.options.confirm_for))
 
     def strayed(self) -> None:
         """A draft may lie in the mailbox that no delivery knows; look for it after a while."""

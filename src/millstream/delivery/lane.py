@@ -61,14 +61,14 @@ class Lane:
             await tools.store.free_queued(holding.grip)  # what a dead predecessor had claimed
             if holding.reachable:
                 holding.meter.restore(await tools.store.spent(mailbox, seconds=_DAY))
-                await lane._work()  # noqa: SLF001  our own
+                await lane._work()
         except (LaneResting, LaneStopped):
             pass
         except StaleEpoch as error:
             holding.stale = True
             log.warning("lane.stale", mailbox=mailbox, error=str(error))
         finally:
-            await lane._leave()  # noqa: SLF001  our own
+            await lane._leave()
 
     async def _leave(self) -> None:
         lane = self._lane
@@ -203,7 +203,9 @@ class Lane:
             await lane.record(now, now.held("internal_error", detail), attempt)
         else:
             since = datetime.now(UTC)
-            await lane.record(now, now.uncertain(since=since, due_at=None, reason="internal_error", detail=detail), attempt)
+            await lane.record(
+                now, now.uncertain(since=since, due_at=None, reason="internal_error", detail=detail), attempt
+            )
 
     async def _next(self) -> Parcel | None:
         async with self._refilling:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiosql
 import orjson
@@ -57,7 +57,7 @@ class Ledger:
         self._closing = False
         self._writer: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Ledger:
+    async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._write(), name="ledger")
         return self
 

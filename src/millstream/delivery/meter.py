@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from millstream.delivery.errors import LaneResting, LaneStopped
-from millstream.quota import Budget, Limits, Rate, Window, daily_budget, share
+from millstream.quota import Budget, Limits, Rate, Ticket, Window, daily_budget, share
 
 _LOOK_AROUND = 0.5
 """Seconds after which a waiting caller looks whether the lane still goes on."""
@@ -25,7 +25,6 @@ class LaneMeter:
         self._limits = limits
         self._stopped = stopped
         self._window = Window(limits.units_per_minute_user)
-        self._ceiling = Window(None)
         messages = limits.messages_per_day
         self._messages = Budget(messages and Rate(daily_budget(limits, age_days), messages.period))
         self._bytes = Budget(limits.upload_bytes_per_day)
@@ -41,16 +40,17 @@ class LaneMeter:
         self._bytes.restore([(at, row["bytes"]) for at, row in rows if row["bytes"]])
 
     def share_project(self, running: int) -> None:
-        """The project's rate is shared among the lanes that run now, wherever they run."""
+        """The project's rate is shared among the lanes that run now, wherever they run.
+
+        One window serves both rates, so that what was spent under a larger share counts under a smaller one.
+        """
         project, own = self._limits.units_per_minute_project, self._limits.units_per_minute_user
         if project is None:
             return
         part = share(project, max(1, running), least=self._limits.cost("drafts.send"))
-        smaller = own is None or part.per_second < own.per_second
-        if smaller and self._ceiling.rate != part:
-            self._ceiling.rate = part
-        elif not smaller and self._ceiling.rate is not None:
-            self._ceiling.rate = None
+        rate = own if own is not None and own.per_second <= part.per_second else part
+        if self._window.rate != rate:
+            self._window.rate = rate
 
     def rest(self, until: datetime) -> None:
         """No call before this time: Google said so, and trying earlier makes it later."""
@@ -83,7 +83,7 @@ class LaneMeter:
         """So many bytes went up, or may have."""
         self._bytes.spend(time.monotonic(), size)
 
-    async def acquire(self, method: str) -> tuple[Any, ...]:
+    async def acquire(self, method: str) -> Ticket:
         """Wait until a call of this method is within every rate.
 
         Raises:
@@ -91,21 +91,18 @@ class LaneMeter:
             LaneResting: Google named a time before which the mailbox must not be called.
         """
         cost = self._limits.cost(method)
-        windows = (self._window, self._ceiling)
         while True:
             self._check()
             now = time.monotonic()
-            wait = max(window.wait(now, cost) for window in windows)
+            wait = self._window.wait(now, cost)
             if wait <= 0:
                 self._unbilled += cost
-                return tuple((window, window.spend(now, cost)) for window in windows)
+                return self._window.spend(now, cost)
             await asyncio.sleep(min(wait, _LOOK_AROUND))
 
-    def release(self, ticket: tuple[Any, ...]) -> None:
+    def release(self, ticket: Ticket) -> None:
         """The call is over; its cost leaves the window a period from now."""
-        now = time.monotonic()
-        for window, spent in ticket:
-            window.settle(spent, now)
+        self._window.settle(ticket, time.monotonic())
 
     def bill(self) -> int:
         """Units spent since the last bill; they go into the next attempt."""

@@ -126,9 +126,7 @@ class Delivery:
     def kept(self, *, due_at: datetime, reason: str, detail: str) -> Delivery:
         """Surely not sent; the same lane tries again at `due_at`, with the draft it has or without one."""
         to = D.DRAFTED if self.draft_id else D.QUEUED
-        return self._move(
-            to, due_at=due_at, reason=reason, detail=detail, tries=self.tries + 1, uncertain_since=None
-        )
+        return self._move(to, due_at=due_at, reason=reason, detail=detail, tries=self.tries + 1, uncertain_since=None)
 
     def waiting(self) -> Delivery:
         """The draft stays and no send is under way: its run is paused, or its lane is."""

@@ -40,7 +40,7 @@ class DeliveryOptions:
     stalled_after: float = 8.0
     """Without a heartbeat for so long, a lane counts as left by a dead process."""
     probe_floor: float = 3.0
-    """Before it nothing is concluded from a missing message: SENT shows a message 0.4 to 0.6 s late, 3 s is used in the field."""
+    """Before it a missing message proves nothing: SENT shows a message 0.4 to 0.6 s late, the field waits 3 s."""
     probe_for: float = 900.0
     """How long evidence is looked for before a person decides."""
     look_gap: float = 2.0

@@ -72,13 +72,8 @@ def judge(error: GmailError, *, calling: Kind, tries: int, now: datetime, option
             return Verdict(Next.FREE, Lane.PARK, reason, until=now + timedelta(seconds=options.recheck))
     if isinstance(error, errors.LimitReached):
         return _limited(error, now=now, options=options)
-    for kind, reason in _HOLDS.items():
-        if isinstance(error, kind):
-            return Verdict(Next.HOLD, Lane.ON, reason)
-    if isinstance(error, errors.NotFound) and calling is not Kind.DRAFT:
-        return Verdict(Next.PROBE, Lane.ON, "draft_gone")
     if isinstance(error, errors.Refused):
-        return Verdict(Next.FAIL, Lane.ON, "refused_by_gmail")
+        return _refused(error, calling)
     if error.effect is Effect.UNKNOWN and calling is Kind.SEND:
         return Verdict(Next.PROBE, Lane.ON, _word(error), delay=timedelta(seconds=options.probe_floor))
     if tries + 1 >= options.most_tries:
@@ -108,6 +103,15 @@ def _limited(error: errors.LimitReached, *, now: datetime, options: DeliveryOpti
     lane = Lane.SLOWER if isinstance(error, errors.TooManyConcurrent) else Lane.REST
     until = error.retry_at or now + timedelta(seconds=_FIRST_DELAY)
     return Verdict(Next.KEEP, lane, _word(error), until=until, delay=max(until - now, timedelta()))
+
+
+def _refused(error: errors.Refused, calling: Kind) -> Verdict:
+    if isinstance(error, errors.NotFound) and calling is not Kind.DRAFT:
+        return Verdict(Next.PROBE, Lane.ON, "draft_gone")
+    for kind, reason in _HOLDS.items():
+        if isinstance(error, kind):
+            return Verdict(Next.HOLD, Lane.ON, reason)
+    return Verdict(Next.FAIL, Lane.ON, "refused_by_gmail")
 
 
 def _word(error: GmailError) -> str:

@@ -248,3 +248,7 @@ SELECT count(*) AS freed FROM freed;
 SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, detail, draft_id, thread_id, message_id,
        history_id, tries, uncertain_since, accepted_at
 FROM delivery WHERE id = :id;
+
+-- name: project_spent^
+-- Units that all mailboxes together spent in the last day.
+SELECT coalesce(sum(units), 0)::bigint AS units FROM attempt WHERE at > now() - interval '24 hours';

@@ -60,8 +60,9 @@ class LaneStore:
         await persist(self._pool, work, give_up_after=self._patience)
 
     async def take(self, mailbox: str, *, holder: str, confirm_for: float) -> LaneRow:
-        """Take a lane over; whoever held it writes nothing from now on. Where that was a dead process, its strays and
-        its notices of the last `confirm_for` seconds are due at once.
+        """Take a lane over; whoever held it writes nothing from now on.
+
+        Where that was a dead process, its strays and its notices of the last `confirm_for` seconds are due at once.
 
         Raises:
             UnknownMailbox: no lane has this address.
@@ -169,6 +170,11 @@ class LaneStore:
     async def closed_runs(self) -> dict[int, RunState]:
         """Runs that are not open."""
         return {row["id"]: RunState(row["state"]) for row in await self._all(queries.closed_runs.sql, {})}
+
+    async def project_spent(self) -> int:
+        """Units that all mailboxes together spent in the last day."""
+        row = await self._one(queries.project_spent.sql, {})
+        return int(row["units"]) if row else 0
 
     async def cancel_queued(self, most: int = 2_000) -> int:
         """Cancel deliveries of cancelled runs that no lane holds; answers how many."""

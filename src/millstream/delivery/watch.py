@@ -14,8 +14,8 @@ from millstream.delivery.model import Attempt, Delivery, Kind
 from millstream.delivery.transport import Gained, added_since, newest
 from millstream.gmail.errors import Effect, HistoryExpired, NotFound, ScopeMissing
 from millstream.gmail.model import Draft, MessageRef
-from millstream.mime.letter import HEADER_DELIVERY
 from millstream.mime.daemon import DaemonKind, classify_daemon
+from millstream.mime.letter import HEADER_DELIVERY
 
 log = structlog.get_logger(__name__)
 
@@ -113,5 +113,3 @@ class Watch:
     async def _note(self, history_id: int) -> None:
         self._lane.history_id = history_id
         await self._lane.tools.store.note_history(self._lane.grip, history_id)
-
-

@@ -189,7 +189,10 @@ def read_record(handed_in: object) -> Read:
     except ValidationError as error:
         key = handed_in.get("key")
         raise RecordProblem(_sentence(error), key[:200] if isinstance(key, str) else None) from None
-    canonical = orjson.dumps(handed_in, option=orjson.OPT_SORT_KEYS)
+    try:
+        canonical = orjson.dumps(handed_in, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # it reads 1,024 levels and writes 254
+        raise RecordProblem(f"data cannot be kept: {error}; nest it less deeply", record.key) from None
     return Read(record, hashlib.sha256(canonical).digest())
 
 

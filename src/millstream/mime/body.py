@@ -7,8 +7,7 @@ from typing import Final
 import pybase64
 
 from millstream.mime.errors import BadHeader
-from millstream.mime.guard import guard, utf8
-from millstream.mime.header import LONGEST_LINE
+from millstream.mime.header import LONGEST_LINE, guard, utf8
 from millstream.mime.letter import Attachment
 from millstream.mime.parameter import filename_parameters
 

@@ -11,8 +11,7 @@ from typing import Final
 
 from millstream.mime.body import attachment_head, base64_lines, base64_size, text_part
 from millstream.mime.errors import BadHeader
-from millstream.mime.guard import guard
-from millstream.mime.header import mailbox_field, named_field, text_field, token_field
+from millstream.mime.header import guard, mailbox_field, named_field, text_field, token_field
 from millstream.mime.letter import HEADER_DELIVERY, Attachment, Letter
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,128}")

@@ -1,7 +1,7 @@
 """What a mail server tells a sender: a bounce, a delay, or that the sender has reached a limit.
 
-Judged by structure alone. The wording is in the language of the mailbox (Gmail facts §6, read 2026-09), so it says
-nothing; addresses, fields and status codes do (RFC 3464, RFC 3834).
+Judged by structure alone. Gmail words its notices in the language of the mailbox, so words say nothing; addresses,
+fields and status codes do (RFC 3464, RFC 3834).
 """
 
 import re

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final
 
 HEADER_DELIVERY: Final = "X-Millstream-Delivery"
-"""Carries the delivery token. Gmail keeps ``X-`` headers in the sent copy and replaces Message-ID
-(reference: Gmail facts §2.1 and §2.2, read 2026-09), so this header is the evidence that a delivery left."""
+"""Carries the delivery token. Gmail's API keeps ``X-`` headers in the sent copy and replaces Message-ID (observed by
+several projects up to 2026-09), so this header is the evidence that a delivery left."""
 
 
 @dataclass(frozen=True, slots=True)

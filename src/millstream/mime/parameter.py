@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from millstream.mime.errors import BadHeader
-from millstream.mime.guard import guard
+from millstream.mime.header import guard
 
 _WORD = r"[A-Za-z0-9_.()+,;=@#~!&'\[\]{}-]+"
 _PLAIN = re.compile(rf"{_WORD}(?: {_WORD})*")

@@ -19,6 +19,10 @@ from millstream.quota.rate import Rate
 BURST: Final = 0.03
 """The part of a period's amount that may be spent at once, before spacing holds."""
 
+_DRIFT: Final = 1.0001
+"""Our period is a ten-thousandth longer than the server's: two machines' clocks may drift that far apart, and sums of
+floats round. It is 6 ms of a minute."""
+
 
 class Ticket:
     """A cost that is spent and whose reply is still open."""
@@ -55,9 +59,9 @@ class Window:
     @rate.setter
     def rate(self, rate: Rate | None) -> None:
         self._rate = rate
-        self._period = rate.seconds if rate else 0.0
+        self._period = rate.seconds * _DRIFT if rate else 0.0
         self._amount = rate.amount if rate else 0
-        self._spacing = self._period / self._amount if rate and self._smooth else 0.0
+        self._spacing = rate.seconds / rate.amount if rate and self._smooth else 0.0
         self._slack = self._period * self._burst
 
     def used(self, now: float) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import procrastinate
 import structlog
@@ -62,7 +62,7 @@ class Engine:
         """Register what runs under a name."""
         self._app.task(name=name, queue="millstream")(handler)
 
-    async def __aenter__(self) -> Engine:
+    async def __aenter__(self) -> Self:
         await self._app.open_async()
         return self
 

@@ -140,20 +140,20 @@ async def test_many_that_start_at_once_share_one_server(folder: Path) -> None:
     assert _postmaster(folder) is None
 
 
-async def test_a_second_stop_does_nothing(folder: Path) -> None:
-    server = await EmbeddedServer.start(folder)
+async def test_a_second_stop_does_nothing(postgres: EmbeddedServer) -> None:
+    server = await EmbeddedServer.start(postgres.folder)
     await server.stop()
     await server.stop()
+    assert _postmaster(postgres.folder) is not None
 
 
-async def test_the_socket_admits_nobody_but_its_owner(folder: Path) -> None:
-    async with embedded(folder):
-        mode = (folder / "run" / ".s.PGSQL.5432").stat().st_mode
-        assert stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO) == 0
+def test_the_socket_admits_nobody_but_its_owner(postgres: EmbeddedServer) -> None:
+    mode = (postgres.folder / "run" / ".s.PGSQL.5432").stat().st_mode
+    assert stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO) == 0
 
 
-async def test_commits_are_synced_to_disk(folder: Path) -> None:
-    async with embedded(folder) as url, await psycopg.AsyncConnection.connect(url) as connection:
+async def test_commits_are_synced_to_disk(postgres: EmbeddedServer) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.url) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             row = await (await connection.execute("SELECT current_setting(%s)", [setting])).fetchone()
             assert row == ("on",)

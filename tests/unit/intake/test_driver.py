@@ -57,6 +57,13 @@ def test_a_line_that_is_no_object_is_rejected(driver, line, word):
     assert f"is {word}" in only_reject(driver(line + b"\n")).problem
 
 
+@pytest.mark.parametrize("depth", [300, 5000])
+def test_a_line_that_is_nested_too_deeply_is_rejected(driver, record, depth):
+    whole = orjson.dumps(record(key="deep", data={"x": 7}))
+    line = whole.replace(b'{"x":7}', b'{"x":' * depth + b"7" + b"}" * depth)
+    assert only_reject(driver(line + b"\n")).key == "deep"
+
+
 def test_a_line_that_is_too_long_is_passed_over_and_the_next_comes_in(driver, record):
     long = record(key="long", text="x" * 3_000_000)
     first, second = driver(long, record(key="next"), most_bytes_a_line=10_000).arrivals()

@@ -92,9 +92,13 @@ def test_what_is_built_is_read_back_the_same(letter):
         (kind, as_lines(text)) for kind, text in expected
     ]
     found = [part for part in message.walk() if part.get_content_disposition() == "attachment"]
-    assert [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in found] == [
-        (one.name.strip(), one.media_type, one.content) for one in letter.attachments
-    ]  # get_filename strips
+    assert [
+        # get_filename would strip blanks, quotes and angle brackets from the name
+        Attachment(
+            part["Content-Disposition"].params["filename"], part.get_content_type(), part.get_payload(decode=True)
+        )
+        for part in found
+    ] == list(letter.attachments)
     assert all(part.defects == [] for part in message.walk())
 
 

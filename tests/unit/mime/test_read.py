@@ -1,6 +1,6 @@
 """Reading: headers first, parts without decoding what nobody asked for."""
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.mime import Attachment, build, parts, read_headers
@@ -67,7 +67,7 @@ def test_depth_is_bounded():
 SCRAPS = [b"--x", b"--x--", b"\r\n", b"\n", b"a: b", b"Content-Type: multipart/mixed; boundary=x", b" ", b"=?", b"\xff"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=400) | st.lists(st.sampled_from(SCRAPS), max_size=30).map(b"".join))
 def test_nothing_that_arrives_makes_the_reader_fail(message):
     headers = read_headers(message)

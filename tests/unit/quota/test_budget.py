@@ -1,6 +1,6 @@
 """Rolling budgets: what a mailbox has left, and when there will be more."""
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.quota import UNLIMITED, Budget, Rate
@@ -65,7 +65,7 @@ def test_without_a_limit_there_is_always_more():
     assert budget.next_free(0.0, 10**12) == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 4_000), st.integers(1, 40)), max_size=120))
 def test_a_budget_is_never_more_generous_than_an_exact_one_nor_a_minute_stricter(steps):
     budget, now, spends = Budget(Rate.parse("500/day")), 0.0, []

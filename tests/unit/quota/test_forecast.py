@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.quota import Fleet, Limits, NeverDone, Rate, daily_budget, forecast
@@ -197,7 +197,7 @@ fleets = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fleets, st.integers(0, 1_000_000))
 def test_a_plan_is_whole_in_order_and_within_every_budget(senders, count):
     plan = forecast(senders, count, START)
@@ -217,7 +217,7 @@ def test_a_plan_is_whole_in_order_and_within_every_budget(senders, count):
     assert all(figure.alone <= plan.duration + timedelta(seconds=1) for figure in plan.figures)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fleets, st.integers(1, 300_000))
 def test_more_messages_never_finish_earlier(senders, count):
     assert forecast(senders, count, START).finish <= forecast(senders, count + 5_000, START).finish

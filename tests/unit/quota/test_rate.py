@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.quota import BadRate, Rate, share
@@ -32,6 +32,7 @@ def test_other_spellings_print_in_the_usual_one(text, printed):
     assert str(Rate.parse(text)) == printed
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rates)
 def test_every_rate_is_read_back_from_its_print(rate):
     assert Rate.parse(str(rate)) == rate
@@ -67,6 +68,7 @@ def test_equal_throughput_over_another_period_is_another_rate():
     assert Rate.parse("60/60s") == Rate.parse("60/min")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rates, st.integers(1, 5_000), st.integers(1, 200))
 def test_shares_together_never_exceed_their_ceiling_and_always_fit_a_call(ceiling, running, least):
     part = share(ceiling, running, least=least)

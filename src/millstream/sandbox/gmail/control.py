@@ -113,14 +113,14 @@ class Control:
         return _json(self._clock())
 
     async def move_clock(self, request: web.Request) -> web.StreamResponse:
-        """Set, advance or re-rate the clock, in this order where several are given."""
+        """Re-rate, set or advance the clock, in this order where several are given."""
         wanted = await _read(request, ClockDocument)
+        if wanted.rate is not None:
+            self._world.clock.run(wanted.rate)
         if wanted.set is not None:
             self._world.clock.set(wanted.set)
         if wanted.advance is not None:
             self._world.clock.advance(wanted.advance)
-        if wanted.rate is not None:
-            self._world.clock.run(wanted.rate)
         return _json(self._clock())
 
     # Mailboxes
