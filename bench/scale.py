@@ -1,92 +1,64 @@
-"""How fast communications come in, and in how much memory: 100,000 small ones into a database of their own.
+"""A large run of small communications: how fast it comes in, and in how much memory it comes in and leaves.
 
-Prints one JSON line: {"name": "scale", "intake_per_second": …, "again_per_second": …, "rss_mb": …}.
-`again_per_second` is a second submit of the same file, which changes nothing.
+`millstream run submit` takes in the driver; then a `millstream worker` carries the run to a sink that answers at once,
+for a bounded time. Memory is the resident set, read from outside.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
-import shutil
-import tempfile
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
-import orjson
-import uvloop
-
-from millstream.communication.model import Mode, Policy
-from millstream.communication.store import RunStore
-from millstream.intake.driver import Driver
-from millstream.intake.submit import IntakeOptions, Receipt, Services, submit
-from millstream.storage.embedded import embedded
-from millstream.storage.migrate import migrate
-from millstream.storage.objects import open_store
-from millstream.storage.pool import open_pool
-
-TEXT = "Dear {name},\n\nyour account {number} has a new statement. It is ready for you.\n\nYours,\nthe bank\n"
+from driver import write_driver
+from process import Reading
+from stage import Counted, emit, house, say, sink, work_folder
 
 
-def write_driver(path: Path, count: int) -> None:
-    """A driver of `count` small communications."""
-    with path.open("wb") as file:
-        for number in range(count):
-            name = f"Customer {number}"
-            file.write(orjson.dumps(record(number, name)) + b"\n")
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured."""
+
+    communications: int = 100_000
+    worker_seconds: float = 240.0
+    """How long the worker may carry; what has not left then does not count as missing."""
 
 
-def record(number: int, name: str) -> dict[str, object]:
-    """One small communication: subject and text."""
+async def measure(plan: Plan) -> None:
+    """One run in, and as much of it out as the time allows."""
+    async with work_folder() as folder, house(folder) as here, sink(folder, 0) as there:
+        here.configure(here.static(there), preset="none", documents=folder / "documents")
+        driver = write_driver(folder / "driver.jsonl", plan.communications)
+        receipt, intake_rss = await here.submit(driver, "draft")
+        say(f"scale: {plan.communications:,} are in after {receipt['seconds']:.1f} s; now they leave")
+        async with here.run("worker", "worker") as worker:
+            whole = await here.carried(worker, plan.communications, within=plan.worker_seconds, every=0.5)
+            readings = list(worker.readings)
+        began, ended = float((await there.get("/counts"))["began_at"]), await here.ended_at()
+        carried = await here.accepted()
+        counted = await Counted.at(there, await here.tokens())
+        cpu_ms = 1000 * worker.cpu_between(began, ended) / carried
+    emit(
+        {
+            "name": "scale",
+            "communications": plan.communications,
+            "intake_per_second": round(receipt["new"] / receipt["seconds"]),
+            "intake_rss_mb": round(intake_rss),
+            **_memory([reading for reading in readings if began <= reading.at <= ended]),
+            "carried": carried,
+            "per_second": round(carried / (ended - began), 1),
+            "cpu_ms": round(cpu_ms, 2),
+            "duplicates": counted.duplicates,
+            "missing": counted.missing if whole else 0,
+        }
+    )
+
+
+def _memory(readings: list[Reading]) -> dict[str, Any]:
+    """The worker's memory, and that of its first and last quarter of the time: flat if these are alike."""
+    sizes = [reading.rss_mb for reading in readings]
+    quarter = max(1, len(sizes) // 4)
     return {
-        "key": f"2025-10/{number:06}",
-        "type": "notice",
-        "customer": {"id": f"C{number}", "name": name},
-        "recipient": {"address": f"customer{number}@example.net", "name": name},
-        "locale": "en-GB",
-        "subject": f"Your statement of October, account {number}",
-        "text": TEXT.format(name=name, number=number),
-        "source": {"system": "bench", "job": "scale"},
+        "rss_mb": round(max(sizes)),
+        "rss_mb_first_quarter": round(max(sizes[:quarter])),
+        "rss_mb_last_quarter": round(max(sizes[-quarter:])),
     }
-
-
-async def take_in(folder: Path, count: int) -> tuple[Receipt, Receipt]:
-    """Submit the driver twice to a new embedded database."""
-    driver = Driver(folder / "driver.jsonl")
-    write_driver(driver.path, count)
-    async with embedded(folder / "database") as url:
-        await migrate(url)
-        pool = await open_pool(url, maximum=4)
-        ledger = RunStore(pool)
-        run = await ledger.open_run("scale", pool="bench", mode=Mode.DRAFT, policy=Policy(), source=driver.name)
-        services = Services(ledger, open_store(str(folder / "documents")))
-        options = IntakeOptions(most_bytes=25_000_000)
-        first = await submit(driver, run, services, options=options)
-        again = await submit(driver, run, services, options=options)
-        await pool.close()
-    return first, again
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--communications", type=int, default=100_000)
-    count = parser.parse_args().communications
-    folder = Path(tempfile.mkdtemp(prefix="millstream-scale-", dir="/var/lib" if os.geteuid() == 0 else None))
-    try:
-        first, again = uvloop.run(take_in(folder, count))
-    finally:
-        shutil.rmtree(folder)
-    assert (first.new, again.unchanged) == (count, count), (first, again)
-    figures = {
-        "name": "scale",
-        "communications": count,
-        "intake_per_second": round(count / first.seconds),
-        "again_per_second": round(count / again.seconds),
-        "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
-    print(orjson.dumps(figures).decode())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """A Gmail-shaped sink: answers drafts and sends after a chosen latency, has no quotas, and counts what was sent.
 
 It is as thin as a server can be, so that the figure measured against it is the sender's. Run as a process of its own;
-it prints its port, and `GET /counts` answers what arrived.
+it prints its port. `GET /counts` answers what arrived, `GET /tokens` how often by delivery token.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Ledger:
         self.drafts: dict[str, str] = {}
         self.sent: Counter[str] = Counter()
         self.number = time.time_ns()  # ids stay new when a sink is started again over the same ledger
+        self.began_at: float | None = None
 
     def name(self, prefix: str) -> str:
         """A new id."""
@@ -38,7 +39,10 @@ class Ledger:
             return self._write(method, path, body)
         if path == b"/counts":
             duplicates = sum(count - 1 for count in self.sent.values())
-            return 200, {"sent": len(self.sent), "duplicates": duplicates, "left": len(self.drafts)}, False
+            sums = {"sent": len(self.sent), "duplicates": duplicates, "left": len(self.drafts)}
+            return 200, {**sums, "began_at": self.began_at}, False
+        if path == b"/tokens":
+            return 200, dict(self.sent), False
         return 200, {"emailAddress": "sink@bank.example", "historyId": "1"}, False  # profile and history in one
 
     def _write(self, method: bytes, path: bytes, body: bytes) -> tuple[int, dict[str, object], bool]:
@@ -61,6 +65,8 @@ class Ledger:
 
     def token(self, body: bytes) -> str:
         """The delivery token in a message's headers, or a made-up one for programs that set none."""
+        if self.began_at is None:
+            self.began_at = time.time()
         found = TOKEN.search(body, 0, 4096)
         return found[1].decode() if found else self.name("x")
 

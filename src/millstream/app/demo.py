@@ -1,7 +1,7 @@
 """The demo's cast: sandbox and worker as processes of their own, real statements, and the counting.
 
-It uses what a user uses: a configuration file, `millstream sandbox gmail`, `millstream worker`, a driver. What arrived is
-counted in the recipients' mailboxes.
+It uses what a user uses: a configuration file, `millstream sandbox gmail`, `millstream worker`, a driver. What arrived
+is counted in the recipients' mailboxes.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ log = structlog.get_logger(__name__)
 class RunBoard:
     """Paused and cancelled runs, asked for often enough that a pause acts within a second; and the project's day.
 
-    Above its daily threshold Google means to charge (quota page, read 2026-09), so nothing more is sent then; the day is
-    counted from the ledger of attempts.
+    Above its daily threshold Google means to charge (quota page, read 2026-09), so nothing more is sent then.
+    The day is counted from the ledger of attempts.
     """
 
     def __init__(self, store: LaneStore, limits: Limits) -> None:

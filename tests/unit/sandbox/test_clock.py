@@ -39,3 +39,7 @@ def test_the_stamp_follows_the_clock_by_the_second():
 
 def test_moments_in_refusals_have_milliseconds_and_a_z():
     assert retry_text(NINE.timestamp() + 0.25) == "2026-11-23T09:00:00.250Z"
+
+
+def test_moments_in_refusals_are_never_early():
+    assert retry_text(NINE.timestamp() + 0.2501) == "2026-11-23T09:00:00.251Z"

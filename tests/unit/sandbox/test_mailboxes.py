@@ -1,5 +1,7 @@
 """World, account and history without a wire."""
 
+import itertools
+
 import pytest
 
 from millstream.sandbox.gmail.config import SandboxConfig
@@ -53,7 +55,7 @@ def test_history_ids_have_gaps_and_differ_between_mailboxes(world):
     ids = [message.history_id for message in messages]
     assert ids == sorted(ids)
     assert [record.message_id for record in account.history.after(before)] == [message.id for message in messages]
-    assert any(later - earlier > 1 for earlier, later in zip(ids, ids[1:], strict=False))
+    assert any(later - earlier > 1 for earlier, later in itertools.pairwise(ids))
 
 
 def test_labels_that_do_not_change_write_no_history(world):

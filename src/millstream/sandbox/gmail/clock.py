@@ -1,5 +1,6 @@
 """The sandbox's clock: real, set, frozen, or running at another rate."""
 
+import math
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -68,5 +69,12 @@ class Clock:
 
 
 def retry_text(moment: float) -> str:
-    """Write a moment as Gmail does inside its refusals: `2026-09-11T20:00:00.000Z`."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Write a moment as Gmail does inside its refusals: `2026-09-11T20:00:00.000Z`.
+
+    Rounded up: who comes back at the written time must not be early.
+    """
+    return (
+        datetime.fromtimestamp(math.ceil(moment * 1000) / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

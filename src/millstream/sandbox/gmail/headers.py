@@ -138,7 +138,7 @@ def addresses(value: str) -> list[str]:
     for _, address in getaddresses([value]):
         if not address and value.rstrip().endswith(":;"):
             continue
-        if not _ADDRESS.fullmatch(address):
+        if not _ADDRESS.fullmatch(address) or address not in value:  # the parser closes gaps in what is no address
             raise InvalidAddress(value)
         found.append(address.lower())
     if not found and value.strip() and not value.rstrip().endswith(";"):

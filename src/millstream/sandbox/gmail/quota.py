@@ -39,9 +39,8 @@ class RollingWindow:
 
     def used(self, now: float) -> int:
         """What lies in the window now."""
-        edge = now - self.period
         entries = self._entries
-        while entries and entries[0][0] <= edge:
+        while entries and entries[0][0] + self.period <= now:
             self.total -= entries.popleft()[1]
         return self.total
 
