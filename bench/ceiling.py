@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
+
 from driver import write_driver
+from millstream.quota import Limits
 from process import BenchFailed, started
 from stage import MAILBOXES, House, Sink, emit, house, say, work_folder
-
-from millstream.quota import Limits
 
 _WARM_UP_SECONDS = 10.0
 _MINUTE = 60.0
@@ -100,8 +101,6 @@ async def _first_call(there: Sink) -> None:
 @asynccontextmanager
 async def _sandbox(folder: Path, plan: Plan) -> AsyncIterator[Sink]:
     """The Gmail sandbox as a process, with our mailboxes in it; every other address is the outside world."""
-    import aiohttp
-
     settings = folder / "sandbox.toml"
     listed = ", ".join(f'"{mailbox}"' for mailbox in MAILBOXES)
     settings.write_text(f'limits = "{plan.preset}"\nmailboxes = [{listed}]\n', "utf-8")

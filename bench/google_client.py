@@ -15,10 +15,10 @@ from pathlib import Path
 
 import httplib2
 import orjson
-from driver import read_driver
 from googleapiclient.discovery import build_from_document
 from googleapiclient.http import MediaInMemoryUpload
 
+from driver import read_driver
 from millstream.mime import Attachment, Letter, Mailbox, build
 
 _PERSON = Mailbox("Example Bank", "statements-01@bank.example")

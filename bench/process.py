@@ -1,4 +1,4 @@
-"""Processes that a measurement starts, watched from outside: their processor time and memory, as the kernel counts them."""
+"""Processes that a measurement starts, watched from outside: processor time and memory, as the kernel counts them."""
 
 from __future__ import annotations
 

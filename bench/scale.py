@@ -31,7 +31,7 @@ async def measure(plan: Plan) -> None:
         receipt, intake_rss = await here.submit(driver, "draft")
         say(f"scale: {plan.communications:,} are in after {receipt['seconds']:.1f} s; now they leave")
         async with here.run("worker", "worker") as worker:
-            whole = await here.carried(worker, plan.communications, within=plan.worker_seconds, every=0.5)
+            whole = await here.carried(worker, plan.communications, within=plan.worker_seconds, every=2.0)
             readings = list(worker.readings)
         began, ended = float((await there.get("/counts"))["began_at"]), await here.ended_at()
         carried = await here.accepted()

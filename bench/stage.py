@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import orjson
 import psycopg
-from process import BenchFailed, Child, started
 
 from millstream.storage.embedded import embedded
+from process import BenchFailed, Child, started
 
 MAILBOXES = tuple(f"statements-{number:02}@bank.example" for number in range(1, 41))
 _SINK = Path(__file__).with_name("sink.py")
@@ -152,5 +152,8 @@ class House:
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     """A new house in a folder; its database runs, with fsync, for the time of the block."""
-    async with embedded(folder / "database") as url, await psycopg.AsyncConnection.connect(url, autocommit=True) as database:
+    async with (
+        embedded(folder / "database") as url,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as database,
+    ):
         yield House(folder, database)

@@ -7,8 +7,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-
 from millstream.app.house import House, open_house
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.config import Settings
@@ -18,9 +16,10 @@ from millstream.delivery.holding import Tools
 from millstream.delivery.lane import Lane
 from millstream.delivery.ledger import Ledger
 from millstream.gmail import Gmail
+from millstream.log import get_logger
 from millstream.work.engine import Engine, EngineOptions, Sweep
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LANE_JOB = "delivery.lane"
 _BOARD_EVERY = 0.4

@@ -9,24 +9,27 @@ import typer
 
 from millstream.app.house import House
 from millstream.audit import chain
-from millstream.cli import frame
+from millstream.cli import frame, work
 from millstream.cli.frame import Json
 
-app = typer.Typer(help="The hash-chained record of every transition and decision.", no_args_is_help=True)
 
-
-@app.command("verify")
 def verify(
     *,
-    head: Annotated[str | None, typer.Option(help="The hash at which the chain must end, kept from before.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="A hash kept from an earlier call; the chain must still pass through it.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Recompute the chain; exit code 1 where an entry does not follow from the one before."""
+    """Recompute the chain and compare it with what is stored.
 
-    async def work(house: House) -> chain.Verdict:
+    Exit code 1 where an entry does not follow from the one before. Keep the printed head elsewhere: with `--head` the
+    next call also proves that nothing before it was cut off.
+    """
+
+    async def verified(house: House) -> chain.Verdict:
         return await chain.verify(house.pool, must_hold=head)
 
-    verdict = frame.in_house(work)
+    verdict = work.in_house(verified)
     if json:
         frame.answer_json({**dataclasses.asdict(verdict), "intact": verdict.intact})
     elif verdict.intact:

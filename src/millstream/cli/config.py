@@ -9,36 +9,36 @@ import typer
 
 from millstream.cli import frame
 from millstream.cli.frame import Json
-from millstream.config import Settings, reference, sample, shown
-
-app = typer.Typer(help="The configuration.", no_args_is_help=True)
+from millstream.config import ConfigError, load, reference, sample, shown
 
 
-@app.command("show")
 def show(*, json: Json = False) -> None:
-    """Every setting with its value and where it came from; secrets print as stars."""
-
-    async def work() -> Settings:
-        return frame.settings()
-
-    rows = [{"key": each.key, "value": each.value, "origin": each.origin} for each in shown(frame.run(work))]
+    """Every setting with its value and where it came from. Secrets print as stars."""
+    try:
+        settings = load(frame.config_file())
+    except ConfigError as error:
+        frame.fail(str(error), frame.WRONG)
+    rows = [{"key": each.key, "value": each.value, "origin": each.origin} for each in shown(settings)]
     frame.answer_rows(rows, ("key", "value", "origin"), as_json=json, empty="no settings")
 
 
-@app.command("init")
 def init(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("millstream.toml"),
     *,
-    force: Annotated[bool, typer.Option(help="Write over an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a commented sample configuration."""
-    if path.exists() and not force:
-        frame.fail(f"{path} exists; --force writes over it", frame.WRONG)
-    path.write_text(sample(), encoding="utf-8")
-    frame.say(f"wrote {path}; edit it, then `millstream config show`")
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(sample())
+    except FileExistsError:
+        frame.fail(f"{path} exists; name another file, or add --force to write over it", frame.WRONG)
+    except OSError as error:
+        frame.fail(f"cannot write {path}: {error.strerror or error}; name a file in a folder of yours", frame.WRONG)
+    frame.answer({"file": str(path)}, f"wrote {path}; edit it, then `millstream config show`", as_json=json)
 
 
-@app.command("reference")
-def reference_command() -> None:
-    """Print the reference page of all settings, as docs/reference/configuration.md has it."""
-    typer.echo(reference(), nl=False)
+def reference_command(*, json: Json = False) -> None:
+    """Print the reference page of all settings. It is docs/reference/configuration.md."""
+    frame.answer({"markdown": reference()}, reference().rstrip("\n"), as_json=json)

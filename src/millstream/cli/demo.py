@@ -23,7 +23,7 @@ from millstream.app.demo import Arrived, Cast, Process, Sandbox, stage, write_dr
 from millstream.app.house import House, open_house
 from millstream.app.storm import Storm
 from millstream.app.submit import submit_driver
-from millstream.cli import frame
+from millstream.cli import frame, work
 from millstream.cli.demo_screen import Scene, draw, summary
 from millstream.cli.frame import Json
 from millstream.communication.model import Mode, Policy, Run
@@ -75,7 +75,7 @@ def demo(
     """Compose real statements, deliver them through a Gmail sandbox, and count what arrived."""
     log.set_up("error")
     wish = Wish(_ALL if everyone else customers, faults, seed, stay=not leave, as_json=json)
-    outcome = frame.run(lambda: _perform(wish))
+    outcome = work.run(lambda: _perform(wish), goes_on="the demo's folder is gone")
     if outcome["duplicates"] or outcome["missing"] > outcome["held"]:
         raise typer.Exit(frame.FAILED)
 
@@ -107,7 +107,9 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
     async with AsyncExitStack() as stack:
         folder = await stack.enter_async_context(stage())
         _, addresses = await asyncio.to_thread(write_driver, folder, cast)
-        server = Process(["sandbox", "gmail", "--settings", str(_sandbox_file(folder, cast)), "--json"], folder / "sandbox.log")
+        server = Process(
+            ["sandbox", "gmail", "--settings", str(_sandbox_file(folder, cast)), "--json"], folder / "sandbox.log"
+        )
         url = (await server.start(answers=True))["url"]
         stack.push_async_callback(server.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -64,10 +64,10 @@ def draw(scene: Scene) -> RenderableType:
         f"failed {scene.of('failed')}",
         f"{scene.rate:.1f}/s",
         f"{scene.seconds:.0f} s",
-        "time left –" if left is None else f"time left {left:.0f} s",
+        "time left unknown" if left is None else f"time left {left:.0f} s",
     ]
     if scene.kills is not None:
-        facts.append(f"worker killed {scene.kills}×")
+        facts.append(f"worker killed {scene.kills} times")
     most = max((lane["sent_today"] for lane in scene.lanes), default=0) or 1
     gauges = Columns([_gauge(lane, most) for lane in scene.lanes], equal=True, column_first=True, padding=(0, 2))
     return Group(
@@ -102,8 +102,10 @@ def summary(console: Console, outcome: Mapping[str, Any], url: str, addresses: S
         f"{outcome['missing']} missing[/]"
     )
     if "kills" in outcome:
-        struck = ", ".join(f"{name} {number}×" for name, number in sorted(outcome["faults"].items()))
-        console.print(f"the storm: worker killed {outcome['kills']}×, {struck}; drafts left {outcome['drafts_left']}")
+        struck = ", ".join(f"{name} {number} times" for name, number in sorted(outcome["faults"].items()))
+        console.print(
+            f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}"
+        )
     console.print(f"mailboxes: {url}")
     if addresses:
         console.print(f"a customer's: {url}/mailboxes/{quote(addresses[0])}")

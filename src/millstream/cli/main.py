@@ -2,42 +2,126 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from millstream.cli import audit, communication, config, db, demo, frame, mailbox, run, sandbox, worker
+from millstream.cli import frame
+from millstream.cli.tree import Branch, Group, Leaf
+
+TREE: dict[str, Leaf | Branch] = {
+    "demo": Leaf(
+        "millstream.cli.demo:demo",
+        "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
+    ),
+    "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
+    "run": Branch(
+        "Runs: communications that came in together.",
+        {
+            "submit": Leaf("millstream.cli.run_submit:submit", "Bring a driver in as a run."),
+            "list": Leaf("millstream.cli.run:list_command", "The newest runs and what has become of them."),
+            "show": Leaf(
+                "millstream.cli.run:show", "One run: where it stands, what waits for a person, lines put aside."
+            ),
+            "plan": Leaf(
+                "millstream.cli.run_plan:plan",
+                "Forecast when so many communications will be done, and which limit decides.",
+            ),
+            "pause": Leaf("millstream.cli.run:pause", "Let nothing more of a run leave."),
+            "resume": Leaf("millstream.cli.run:resume", "Let a paused run go on."),
+            "cancel": Leaf("millstream.cli.run:cancel", "Cancel what of a run has not left, for good."),
+            "retry": Leaf(
+                "millstream.cli.run:retry", "Queue failed deliveries of a run again, after their cause was mended."
+            ),
+        },
+    ),
+    "communication": Branch(
+        "Single communications and their deliveries.",
+        {
+            "find": Leaf(
+                "millstream.cli.communication:find", "Find communications by key, customer, address or token."
+            ),
+            "show": Leaf("millstream.cli.communication:show", "Everything about one delivery."),
+            "settle": Leaf(
+                "millstream.cli.communication:settle", "Decide on an uncertain delivery that no evidence could settle."
+            ),
+        },
+    ),
+    "mailbox": Branch(
+        "Sender mailboxes.",
+        {
+            "list": Leaf("millstream.cli.mailbox:list_command", "Every sender mailbox."),
+            "pause": Leaf("millstream.cli.mailbox:pause", "Send nothing more from a mailbox."),
+            "resume": Leaf("millstream.cli.mailbox:resume", "Open a paused or parked mailbox again, now."),
+            "connect": Leaf(
+                "millstream.cli.mailbox_connect:connect",
+                "Let a mailbox's owner consent in a browser, and keep the permission.",
+            ),
+        },
+    ),
+    "sandbox": Branch(
+        "Servers that behave like the real services, also on their bad days.",
+        {"gmail": Leaf("millstream.cli.sandbox:gmail", "Run a Gmail sandbox on loopback until Ctrl-C.")},
+    ),
+    "audit": Branch(
+        "The hash-chained record of every transition and decision.",
+        {"verify": Leaf("millstream.cli.audit:verify", "Recompute the chain and compare it with what is stored.")},
+    ),
+    "config": Branch(
+        "The configuration.",
+        {
+            "show": Leaf("millstream.cli.config:show", "Every setting with its value and where it came from."),
+            "init": Leaf("millstream.cli.config:init", "Write a commented sample configuration."),
+            "reference": Leaf("millstream.cli.config:reference_command", "Print the reference page of all settings."),
+        },
+    ),
+    "db": Branch(
+        "The database.",
+        {"migrate": Leaf("millstream.cli.db:migrate_command", "Bring the database up to this version.")},
+    ),
+}
+
+
+class Root(Group):
+    """The top group."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(tree=TREE, **given)
+
 
 app = typer.Typer(
+    cls=Root,
     name="millstream",
-    help="What Exstream composes leaves through Gmail exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: it reads well in a pipe, and rich takes longer to import than the rest of it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001  typer calls it so
+    if asked:
+        frame.say(f"millstream {version('millstream')}")
+        raise typer.Exit
 
 
 @app.callback()
 def top(
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The configuration file; without it MILLSTREAM_CONFIG, then millstream.toml."),
+        typer.Option(
+            "--config", "-c", help="The configuration file; without it MILLSTREAM_CONFIG, then millstream.toml."
+        ),
     ] = None,
+    *,
+    show_version: Annotated[  # noqa: ARG001  answered before anything else
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """What Exstream composes leaves through Gmail exactly once."""
     frame.use_config(config_file)
-
-
-app.command("demo")(demo.demo)
-app.command("worker")(worker.worker)
-app.add_typer(run.app, name="run")
-app.add_typer(communication.app, name="communication")
-app.add_typer(mailbox.app, name="mailbox")
-app.add_typer(sandbox.app, name="sandbox")
-app.add_typer(audit.app, name="audit")
-app.add_typer(config.app, name="config")
-app.add_typer(db.app, name="db")
 
 
 def main() -> None:

@@ -16,15 +16,7 @@ from millstream.sandbox.gmail.config import SandboxConfig
 from millstream.sandbox.gmail.server import Running
 from millstream.sandbox.gmail.server import run as serve
 
-app = typer.Typer(help="Servers that behave like the real services, also on their bad days.", no_args_is_help=True)
 
-
-@app.callback()
-def top() -> None:
-    """Servers that behave like the real services, also on their bad days."""
-
-
-@app.command("gmail")
 def gmail(
     *,
     settings_file: Annotated[
@@ -35,7 +27,7 @@ def gmail(
     mailbox: Annotated[list[str] | None, typer.Option(help="A mailbox of the organisation; may be repeated.")] = None,
     json: Json = False,
 ) -> None:
-    """Run a Gmail sandbox on loopback until Ctrl-C; its first line says where it is."""
+    """Run a Gmail sandbox on loopback until Ctrl-C. Its first line says where it is."""
     config = _config(settings_file, {"port": port, "smtp_port": smtp_port, "mailboxes": mailbox})
 
     def announce(running: Running) -> None:
@@ -51,7 +43,7 @@ def gmail(
         await serve(config, announce)
 
     try:
-        frame.run(work)
+        frame.finish(work, wrong=(), failed=(), goes_on="a sandbox keeps nothing")
     except OSError as error:
         frame.fail(f"the sandbox cannot listen: {error.strerror or error}; choose another port", frame.FAILED)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import structlog
-
 from millstream.communication.model import RunState
 from millstream.delivery.store import LaneStore
+from millstream.log import get_logger
 from millstream.quota import Limits
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class RunBoard:

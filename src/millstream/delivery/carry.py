@@ -17,10 +17,13 @@ from millstream.delivery.policy import Lane, Next, Verdict, backoff, judge, prob
 from millstream.delivery.transport import Sent, Unsent, find_sent
 from millstream.gmail.errors import Effect, Fault, GmailError, NotFound, ScopeMissing
 from millstream.mime.errors import MimeError
+from millstream.quota import Ticket
 from millstream.storage.errors import DocumentDamaged, DocumentMissing, DocumentStoreError
 
 _WITHDRAWING = "withdrawing"
 """The reason of a draft whose deletion was called: if it is gone then, that was us."""
+_WITHDRAWN = "withdrawn"
+"""The reason of a draft that is gone by our deletion, as far as SENT, which shows a message late, can tell."""
 
 Then = Callable[[Delivery], Delivery]
 
@@ -56,10 +59,9 @@ class Carrier:
             await self._start(parcel)
 
     async def _carry_draft(self, parcel: Parcel) -> None:
-        state = self._run_state(parcel)
-        if state is RunState.CANCELLED:
+        if self._run_state(parcel) is RunState.CANCELLED:
             await self._withdraw(parcel, then=lambda d: d.cancelled())
-        elif self._lane.row.state == "parked":
+        elif self._lane.row.state == "parked" or parcel.delivery.reason in {_WITHDRAWING, _WITHDRAWN}:
             await self._withdraw(parcel, then=lambda d: d.freed(due_at=_now()))
         elif self._may_go(parcel):
             parcel = await self._intend(parcel)
@@ -142,14 +144,8 @@ class Carrier:
     async def _send(self, parcel: Parcel, raw: bytes | None) -> None:
         lane, before = self._lane, parcel.delivery
         method = "drafts.send" if parcel.mode is Mode.DRAFT else "messages.send"
-        try:
-            ticket = await lane.meter.acquire(method)
-        except Exception:
-            await self._step_back(parcel)
-            raise
-        if not self._may_go(parcel):
-            lane.meter.release(ticket)
-            await self._step_back(parcel)
+        ticket = await self._ticket(parcel, method)
+        if ticket is None:
             return
         lane.meter.sent()
         if raw is not None:
@@ -166,6 +162,27 @@ class Carrier:
         attempt = Attempt(Kind.SEND, "ok", Effect.YES, bytes=len(raw or b""), evidence=sent.how)
         await self._accept(parcel, sent, attempt)
         lane.went_well()
+
+    async def _ticket(self, parcel: Parcel, method: str) -> Ticket | None:
+        """What a send needs; None where it may not be called after all, and the ledger says so."""
+        lane = self._lane
+        try:
+            ticket = await lane.meter.acquire(method)
+        except Exception:
+            await self._step_back(parcel)
+            raise
+        try:
+            await lane.assure()
+            if lane.meter.messages_left() < 1:  # drafts of another day count on this one
+                await lane.park("day_budget", lane.meter.day_frees_at())
+        except Exception:
+            lane.meter.release(ticket)
+            raise
+        if self._may_go(parcel):
+            return ticket
+        lane.meter.release(ticket)
+        await self._step_back(parcel)
+        return None
 
     async def _accept(self, parcel: Parcel, sent: Sent, attempt: Attempt) -> None:
         after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now())
@@ -275,6 +292,10 @@ class Carrier:
         if isinstance(found, Sent):
             await self._accept(parcel, found, Attempt(Kind.WITHDRAW, "sent", Effect.YES, evidence=found.how))
         elif before.reason == _WITHDRAWING:
+            due = now + timedelta(seconds=self._lane.options.probe_floor)
+            after = before.kept(due_at=due, reason=_WITHDRAWN, detail="the draft is gone; SENT is looked at once more")
+            await self._record(parcel, after, Attempt(Kind.WITHDRAW, "gone", Effect.YES))
+        elif before.reason == _WITHDRAWN:
             await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "gone", Effect.YES))
         else:
             after = before.uncertain(since=now, due_at=now, reason="draft_gone", detail=str(error))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-
-import structlog
 
 from millstream.communication.model import Mode, RunState
 from millstream.delivery.drill import Drill
@@ -22,8 +21,9 @@ from millstream.delivery.policy import Verdict
 from millstream.delivery.store import LaneRow, LaneStore, Pulse
 from millstream.delivery.transport import DirectTransport, DraftTransport, Transport
 from millstream.gmail.client import Gmail, MailboxClient
+from millstream.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _WIDEN_AFTER = 50
 
@@ -69,6 +69,7 @@ class Holding:
         self.width = tools.options.concurrency
         self.changed = asyncio.Event()
         self._smooth = 0
+        self._heard_at = time.monotonic()
         self.own_drafts: set[str] = set()
         """Drafts made under this holding and not yet sent: nobody else can be sending them."""
         self.meter = LaneMeter(tools.options.limits, age_days=age_days, stopped=lambda: self.ending)
@@ -108,14 +109,27 @@ class Holding:
 
     async def beat(self) -> None:
         """Heartbeat: write the due dates, hear the lane's state and share of the project's rate."""
-        self.row = replace(self.row, resume_at=self.meter.resume_at)
+        began = time.monotonic()
+        before = self.row = replace(self.row, resume_at=self.meter.resume_at)
         pulse: Pulse = await self.tools.store.beat(
             self.grip, self.row, width=self.width, stalled_after=self.options.stalled_after
         )
+        self._heard_at = began
+        self.meter.share_project(pulse.running)
+        if (self.row.state, self.row.reason) != (before.state, before.reason):
+            return  # it was parked while this answer was on its way
         if pulse.state != self.row.state:
             self.changed.set()
         self.row = replace(self.row, state=pulse.state, reason=pulse.reason)
-        self.meter.share_project(pulse.running)
+
+    async def assure(self) -> None:
+        """Before a send: a process that stood still for a while asks first whether the lane is still its own.
+
+        Raises:
+            StaleEpoch: it is not.
+        """
+        if time.monotonic() - self._heard_at > self.options.stalled_after:
+            await self.beat()
 
     async def obey(self, verdict: Verdict) -> None:
         """Do to the lane what an error asks for."""

@@ -7,9 +7,7 @@ import os
 import socket
 from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime
-
-import structlog
+from datetime import UTC, datetime, timedelta
 
 from millstream.delivery.carry import Carrier
 from millstream.delivery.errors import LaneResting, LaneStopped, StaleEpoch
@@ -19,9 +17,10 @@ from millstream.delivery.parcel import Parcel
 from millstream.delivery.policy import judge
 from millstream.delivery.watch import Watch
 from millstream.gmail.errors import Effect, GmailError, ScopeMissing
+from millstream.log import get_logger
 from millstream.storage.errors import DatabaseAway, DatabaseBusy, DatabaseFull, DatabaseRefused
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _POLL = 0.25
 _DAY = 86_400.0
@@ -67,6 +66,9 @@ class Lane:
         except StaleEpoch as error:
             holding.stale = True
             log.warning("lane.stale", mailbox=mailbox, error=str(error))
+        except BaseException:
+            holding.strayed()  # whatever was under way was broken off: a draft of it may be there
+            raise
         finally:
             await lane._leave()
 
@@ -139,9 +141,22 @@ class Lane:
             log.warning("lane.may_not_look", mailbox=lane.grip.mailbox, error=str(error))
             lane.row = replace(lane.row, look_at=None, strays_at=None)
         except GmailError as error:
-            await self._complain(error)
+            await self._put_off(error)
         except (LaneResting, LaneStopped):
             pass
+        except StaleEpoch:
+            lane.stale = True
+
+    async def _put_off(self, error: GmailError) -> None:
+        """A look failed: it is tried again after a while, and the lane goes on until then."""
+        lane, later = self._lane, datetime.now(UTC) + timedelta(seconds=self._lane.options.look_gap)
+        self._quiet = False
+        row = lane.row
+        lane.row = replace(
+            row, look_at=row.look_at and max(row.look_at, later), strays_at=row.strays_at and max(row.strays_at, later)
+        )
+        try:
+            await self._complain(error)
         except StaleEpoch:
             lane.stale = True
 
@@ -195,11 +210,12 @@ class Lane:
         """An error of ours: this delivery waits for a person, the others go on."""
         lane = self._lane
         now = await lane.tools.store.current(parcel.delivery.id)
-        if now.mailbox != lane.grip.mailbox:
+        if now.mailbox != lane.grip.mailbox or now.disposition is Disposition.ACCEPTED:
             return
         detail = f"{type(error).__name__}: {error}; please report it with the log"
         attempt = Attempt(Kind.RELEASE, "internal_error", Effect.NO, evidence=detail)
         if now.disposition is Disposition.QUEUED:
+            lane.strayed()  # it may have a draft that the ledger does not know
             await lane.record(now, now.held("internal_error", detail), attempt)
         else:
             since = datetime.now(UTC)
@@ -211,7 +227,7 @@ class Lane:
         async with self._refilling:
             if not self._buffer and _clock() >= self._ask_again_at:
                 await self._refill()
-            if not self._buffer:
+            if self._quiet or not self._buffer:  # a look for strays may have begun meanwhile
                 return None
             parcel = self._buffer.popleft()
             self._hand.add(parcel.delivery.id)
@@ -227,7 +243,10 @@ class Lane:
         wanted = self._appetite()
         self._buffer.extend(
             await lane.tools.store.bound(
-                lane.grip, in_hand=list(self._hand), most=max(wanted, lane.width), resting=lane.row.state == "paused"
+                lane.grip,
+                in_hand=list(self._hand),
+                most=max(wanted, lane.width),
+                resting=lane.row.state != "parked" and not lane.sends,
             )
         )
         if not self._buffer and not wanted and not self._hand and lane.sends:
@@ -242,7 +261,7 @@ class Lane:
         lane = self._lane
         if not lane.sends:
             return 0
-        most = lane.width if lane.meter.paced() else lane.options.claim
+        most = lane.width if lane.meter.paced else lane.options.claim
         return max(0, min(most, lane.meter.messages_left() - len(self._hand)))
 
 

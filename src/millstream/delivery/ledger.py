@@ -13,15 +13,15 @@ from typing import Any, Self
 
 import aiosql
 import orjson
-import structlog
 
 from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.model import Attempt, Delivery
-from millstream.storage.errors import DatabaseAway
+from millstream.log import get_logger
+from millstream.storage.errors import DatabaseAway, DatabaseBusy, DatabaseFull
 from millstream.storage.pool import Connection, Pool, persist
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Ledger:
 
         Raises:
             StaleEpoch: another process holds the lane now, or moved the delivery.
-            DatabaseAway: the database did not come back in time; nothing is known to be written.
+            DatabaseAway, DatabaseBusy, DatabaseFull: it did not take the move in time; nothing is known to be written.
         """
         done: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_heard)
@@ -90,21 +90,22 @@ class Ledger:
                 await self._flush(batch)
 
     async def _flush(self, batch: Sequence[_Pending]) -> None:
-        changes = orjson.dumps([each.change for each in batch]).decode()
         tries = 0
 
         async def work(conn: Connection) -> set[int]:
             nonlocal tries
             tries += 1
-            there: set[int] = set()
-            if tries > 1:  # the reply to the last try was lost; it may have been committed
-                there = {row["id"] async for row in queries.already_committed(conn, changes=changes)}
-            moved = {row["id"] async for row in queries.commit_changes(conn, changes=changes)}
-            return there | moved
+            written = {row["id"] async for row in queries.commit_changes(conn, changes=changes)}
+            if tries > 1:
+                # The reply to the last try was lost, and the server may have been committing it until a moment ago: the
+                # statement above waited for its rows, so only now can be seen what it left.
+                written |= {row["id"] async for row in queries.already_committed(conn, changes=changes)}
+            return written
 
         try:
+            changes = orjson.dumps([each.change for each in batch]).decode()
             written = await persist(self._pool, work, give_up_after=self._give_up_after)
-        except DatabaseAway as away:
+        except (DatabaseAway, DatabaseBusy, DatabaseFull) as away:
             for each in batch:
                 _fail(each.done, away)
             return
@@ -146,6 +147,11 @@ def _heard(done: asyncio.Future[Delivery]) -> None:
         done.exception()
 
 
+def _legible(text: str | None) -> str | None:
+    """Words of others, without what a text column cannot hold."""
+    return text and text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
 def _change(grip: Grip, before: Delivery, after: Delivery, attempt: Attempt) -> dict[str, Any]:
     return {
         "id": after.id,
@@ -156,7 +162,7 @@ def _change(grip: Grip, before: Delivery, after: Delivery, attempt: Attempt) -> 
         "token": after.token,
         "disposition": after.disposition,
         "reason": after.reason,
-        "detail": after.detail,
+        "detail": _legible(after.detail),
         "due_at": after.due_at,
         "mailbox": after.mailbox,
         "epoch": grip.epoch if after.mailbox else None,
@@ -172,5 +178,5 @@ def _change(grip: Grip, before: Delivery, after: Delivery, attempt: Attempt) -> 
         "effect": attempt.effect,
         "units": attempt.units,
         "bytes": attempt.bytes,
-        "evidence": attempt.evidence,
+        "evidence": _legible(attempt.evidence),
     }

@@ -71,9 +71,10 @@ class LaneMeter:
         wait = max(self._messages.next_free(now), self._bytes.next_free(now)) - now
         return datetime.now(UTC) + timedelta(seconds=min(max(wait, 1.0), 86_400.0))
 
+    @property
     def paced(self) -> bool:
-        """Whether the next send would have to wait for its rate."""
-        return self._window.wait(time.monotonic(), self._limits.cost("drafts.send")) > 0
+        """Whether a rate holds this lane back, so that taking more than it has in flight takes it from others."""
+        return self._window.rate is not None
 
     def sent(self) -> None:
         """A message left, or may have."""

@@ -112,16 +112,18 @@ FROM lane l ORDER BY l.mailbox;
 -- name: due_lanes
 -- Lanes that have something to see to and no process that sees to it. A parked or paused lane still settles what it
 -- sent; an unreachable one (dead token) is left alone until its park is over.
+WITH work AS MATERIALIZED (
+    SELECT DISTINCT r.pool FROM claimable_run r WHERE EXISTS (
+        SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
+          AND d.due_at <= now())
+)
 SELECT l.mailbox FROM (
     SELECT *, CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END AS state_now FROM lane) l
 WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => :stalled_after))
   AND (l.resume_at IS NULL OR l.resume_at <= now())
   AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
   AND (l.look_at <= now() OR l.strays_at <= now()
-    OR (l.state_now = 'open' AND EXISTS (
-        SELECT 1 FROM run r WHERE r.state = 'open' AND r.pool = l.pool AND EXISTS (
-            SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
-              AND d.due_at <= now())))
+    OR (l.state_now = 'open' AND l.pool IN (SELECT pool FROM work))
     OR EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
         WHERE d.mailbox = l.mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')
@@ -145,11 +147,11 @@ ORDER BY d.due_at, d.id LIMIT :most;
 -- name: claim
 -- Late binding: whatever is next in the pool's open runs becomes this lane's.
 WITH next AS (
-    SELECT q.id FROM run r CROSS JOIN LATERAL (
+    SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
         SELECT d.id FROM delivery d
         WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
         ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) q
-    WHERE r.state = 'open' AND r.pool = :pool
+    WHERE r.pool = :pool
     LIMIT :most
 ), fence AS MATERIALIZED (
     SELECT mailbox, epoch FROM lane WHERE mailbox = :mailbox AND epoch = :epoch AND state = 'open' FOR SHARE
@@ -167,8 +169,12 @@ ORDER BY d.id;
 
 -- name: spent
 -- What this mailbox spent since a time, in time's order: the ledger that budgets and windows are counted from.
-SELECT extract(epoch FROM at)::float8 AS at, units, bytes, (kind = 'send' AND effect <> 'no') AS sent
-FROM attempt WHERE mailbox = :mailbox AND at > now() - make_interval(secs => :seconds) ORDER BY at;
+-- A send counts where it happened or may have; one whose process died before it could say so counts where it was found.
+SELECT extract(epoch FROM a.at)::float8 AS at, a.units, a.bytes,
+       ((a.kind = 'send' AND a.effect <> 'no') OR (a.kind IN ('probe', 'withdraw') AND a.outcome = 'sent'
+        AND NOT EXISTS (SELECT 1 FROM attempt s WHERE s.delivery_id = a.delivery_id AND s.mailbox = a.mailbox
+                        AND s.kind = 'send' AND s.effect = 'unknown'))) AS sent
+FROM attempt a WHERE a.mailbox = :mailbox AND a.at > now() - make_interval(secs => :seconds) ORDER BY a.at;
 
 -- name: first_sent^
 -- When this mailbox sent for the first time: its warm-up age.
@@ -221,8 +227,8 @@ SELECT count(*) AS settled, audit_append(json_agg(json_build_object('actor', :ac
 -- name: requeue_stopped<!
 -- A person mended the cause: held or failed deliveries of a run with this reason may leave again.
 WITH freed AS (
-    UPDATE delivery d SET disposition = 'queued', reason = NULL, detail = NULL, due_at = now(), version = version + 1,
-        changed_at = now()
+    UPDATE delivery d SET disposition = 'queued', reason = NULL, detail = NULL, due_at = now(), tries = 0,
+        version = version + 1, changed_at = now()
     FROM run r WHERE r.id = d.run_id AND r.key = :run AND d.disposition = 'failed' AND d.reason = :reason
     RETURNING d.token
 )

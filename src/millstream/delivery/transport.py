@@ -18,7 +18,7 @@ from millstream.mime.letter import HEADER_DELIVERY
 
 _MOST_PAGES = 8
 _MOST_HEADERS = 200
-_MOST_REPEATS = 3
+MOST_REPEATS = 3
 """A page that comes again names the token it was asked for; one that never ends must not hold a lane."""
 
 
@@ -196,5 +196,5 @@ async def added_since(mail: MailboxClient, history_id: int, label: str) -> Gaine
         found.update((message.id, message) for message in page.added)
         repeats = repeats + 1 if page.next_page == token else 0
         token = page.next_page
-        if token is None or repeats > _MOST_REPEATS:
+        if token is None or repeats > MOST_REPEATS:
             return Gained(tuple(found.values()), page.history_id)

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Delivery, Kind
-from millstream.delivery.transport import Gained, added_since, newest
+from millstream.delivery.transport import MOST_REPEATS, Gained, added_since, newest
 from millstream.gmail.errors import Effect, HistoryExpired, NotFound, ScopeMissing
 from millstream.gmail.model import Draft, MessageRef
+from millstream.log import get_logger
 from millstream.mime.daemon import DaemonKind, classify_daemon
 from millstream.mime.letter import HEADER_DELIVERY
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Watch:
@@ -52,18 +51,27 @@ class Watch:
 
     async def remove_strays(self) -> None:
         """Delete drafts with our header that no delivery stands by. Only while this lane is drafting nothing."""
-        lane, token, removed = self._lane, None, 0
-        while True:
-            page = await lane.mail.list_drafts(token)
-            known = await lane.tools.store.known_drafts(lane.grip.mailbox, [draft.id for draft in page.items])
-            for draft in page.items:
-                removed += draft.id not in known and await self._remove(draft)
-            token = page.next_page
-            if token is None:
-                break
+        lane, found = self._lane, await self._drafts()
+        known = await lane.tools.store.known_drafts(lane.grip.mailbox, list(found))
+        removed = 0
+        for draft_id, draft in found.items():
+            removed += draft_id not in known and await self._remove(draft)
         if removed:
             log.info("lane.strays_removed", mailbox=lane.grip.mailbox, drafts=removed)
         lane.row = replace(lane.row, strays_at=None)
+
+    async def _drafts(self) -> dict[str, Draft]:
+        """Every draft of the mailbox; a page may come twice."""
+        found: dict[str, Draft] = {}
+        token: str | None = None
+        repeats = 0
+        while True:
+            page = await self._lane.mail.list_drafts(token)
+            found.update((draft.id, draft) for draft in page.items)
+            repeats = repeats + 1 if page.next_page == token else 0
+            token = page.next_page
+            if token is None or repeats > MOST_REPEATS:
+                return found
 
     async def _remove(self, draft: Draft) -> bool:
         """Whether it was ours and is gone now."""

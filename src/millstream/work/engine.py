@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import procrastinate
-import structlog
 from procrastinate import exceptions
 from procrastinate.jobs import Job, Status
 from psycopg import Error as DriverError
 
+from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Handler = Callable[..., Awaitable[None]]
 AWAY = (DatabaseError, DriverError, exceptions.ConnectorException)

@@ -102,6 +102,12 @@ async def test_documents_that_do_not_fit_say_what_is_wrong(desk: Desk) -> None:
     assert (await desk.http("GET", "/sandbox/v1/mailboxes/none@bank.example")).status == 404
 
 
+async def test_pages_from_elsewhere_cannot_reach_the_control_api(desk: Desk) -> None:
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}):
+        assert (await desk.http("POST", "/sandbox/v1/reset", json={}, headers=headers)).status == 403
+        assert (await desk.http("GET", "/sandbox/v1/state", headers=headers)).status == 403
+
+
 async def test_an_outage_shuts_the_port_for_a_while(desk: Desk, eventually) -> None:
     await desk.control("POST", "outage", {"seconds": 0.2})
 

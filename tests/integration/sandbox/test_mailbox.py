@@ -245,6 +245,14 @@ async def test_partial_answers_hold_only_the_fields_asked_for(desk: Desk, letter
     assert (await desk.call("GET", "profile", params={"fields": "a(b"})).status == 400
 
 
+async def test_a_get_may_come_as_a_post_with_a_form(desk: Desk, letter: Letter) -> None:
+    await desk.send(letter())
+    answer = await desk.call(
+        "POST", "messages", data={"q": "subject:statement"}, headers={"X-HTTP-Method-Override": "GET"}
+    )
+    assert len(answer.json["messages"]) == 1
+
+
 async def test_paths_the_api_does_not_have_get_the_front_ends_page(desk: Desk) -> None:
     for verb, path in (("GET", "nothing"), ("POST", "profile"), ("GET", "messages/1/2/3")):
         answer = await desk.call(verb, path)

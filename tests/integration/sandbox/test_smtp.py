@@ -103,3 +103,11 @@ async def test_faults_strike_the_door_before_and_after_the_effect(door: Desk, le
     with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionResetError)):
         await relay(door, send)
     assert await door.delivered() == 1
+
+
+async def test_a_closing_sandbox_hangs_up(door: Desk) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.running.smtp_port)
+    assert (await reader.readline()).startswith(b"220 ")
+    await door.running.close()
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()

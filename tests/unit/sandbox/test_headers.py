@@ -39,6 +39,8 @@ def test_a_replaced_field_stands_where_the_first_one_stood():
 def test_one_field_is_found_without_parsing_the_others():
     assert find(HEAD, "subject") == "folded\tover lines"
     assert find(HEAD, "From") == "A <a@x.example>"
+    assert find(HEAD, "Subject") == "folded\tover lines"
+    assert find(HEAD, "X-ONE") == "1"
     assert find(HEAD, "one") is None
     assert find(b"X: a\r\n Subject: not a field", "subject") is None
 

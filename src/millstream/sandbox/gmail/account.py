@@ -138,7 +138,7 @@ class Account:
         """The thread a message belongs to: one it refers to that has the same subject (reply marks aside)."""
         for reference in references:
             known = self._by_rfc822.get(reference)
-            if known and base_subject(find(known.head, "subject")) == base_subject(subject):
+            if known and base_subject(find(known.head, "Subject")) == base_subject(subject):
                 return known.thread_id
         return None
 
@@ -153,7 +153,7 @@ class Account:
         message.labels = labels
         self.store[message.id] = message
         self._threads.setdefault(message.thread_id, []).append(message)
-        rfc822 = find(message.head, "message-id")
+        rfc822 = find(message.head, "Message-ID")
         if rfc822:
             self._by_rfc822[rfc822.strip()] = message
         self.history.note(Change.MESSAGE_ADDED, message, moment)
@@ -165,7 +165,7 @@ class Account:
         thread.remove(message)
         if not thread:
             del self._threads[message.thread_id]
-        rfc822 = (find(message.head, "message-id") or "").strip()
+        rfc822 = (find(message.head, "Message-ID") or "").strip()
         if self._by_rfc822.get(rfc822) is message:
             del self._by_rfc822[rfc822]
         self.history.note(Change.MESSAGE_DELETED, message, moment)

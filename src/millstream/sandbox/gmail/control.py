@@ -30,6 +30,7 @@ from millstream.sandbox.gmail.token_pages import DEFAULT_ACCOUNT
 Document = TypeVar("Document", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _RULES = TypeAdapter(list[FaultRule] | FaultRule)
+_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 _SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date", "Message-ID")
 
 
@@ -45,26 +46,31 @@ class Control:
     def routes(self) -> list[web.AbstractRouteDef]:
         """Every path."""
         return [
-            web.get("/sandbox/v1/state", self.state),
-            web.get("/sandbox/v1/faults", self.faults),
-            web.post("/sandbox/v1/faults", _checked(self.add_faults)),
-            web.delete("/sandbox/v1/faults", self.clear_faults),
-            web.get("/sandbox/v1/clock", self.clock),
-            web.post("/sandbox/v1/clock", _checked(self.move_clock)),
-            web.get("/sandbox/v1/mailboxes", self.mailboxes),
-            web.post("/sandbox/v1/mailbox", _checked(self.change_mailbox)),
-            web.post("/sandbox/v1/mailboxes", _checked(self.change_mailbox)),
-            web.get("/sandbox/v1/mailboxes/{address}", self.mailbox),
-            web.delete("/sandbox/v1/mailboxes/{address}", self.delete_mailbox),
-            web.get("/sandbox/v1/mailboxes/{address}/messages", self.messages),
-            web.get("/sandbox/v1/mailboxes/{address}/messages/{id}/raw", self.raw),
-            web.get("/sandbox/v1/counts", self.counts),
-            web.post("/sandbox/v1/counts", _checked(self.compare)),
-            web.get("/sandbox/v1/ledger", self.ledger),
-            web.post("/sandbox/v1/deliver", _checked(self.deliver)),
-            web.post("/sandbox/v1/reset", _checked(self.reset)),
-            web.post("/sandbox/v1/outage", _checked(self.outage)),
-            web.get("/sandbox/v1/service-account", self.service_account),
+            web.RouteDef(verb, f"/sandbox/v1/{path}", _checked(handler), {}) for verb, path, handler in self._table()
+        ]
+
+    def _table(self) -> list[tuple[str, str, Handler]]:
+        return [
+            ("GET", "state", self.state),
+            ("GET", "faults", self.faults),
+            ("POST", "faults", self.add_faults),
+            ("DELETE", "faults", self.clear_faults),
+            ("GET", "clock", self.clock),
+            ("POST", "clock", self.move_clock),
+            ("GET", "mailboxes", self.mailboxes),
+            ("POST", "mailbox", self.change_mailbox),
+            ("POST", "mailboxes", self.change_mailbox),
+            ("GET", "mailboxes/{address}", self.mailbox),
+            ("DELETE", "mailboxes/{address}", self.delete_mailbox),
+            ("GET", "mailboxes/{address}/messages", self.messages),
+            ("GET", "mailboxes/{address}/messages/{id}/raw", self.raw),
+            ("GET", "counts", self.counts),
+            ("POST", "counts", self.compare),
+            ("GET", "ledger", self.ledger),
+            ("POST", "deliver", self.deliver),
+            ("POST", "reset", self.reset),
+            ("POST", "outage", self.outage),
+            ("GET", "service-account", self.service_account),
         ]
 
     async def state(self, _request: web.Request) -> web.StreamResponse:
@@ -237,6 +243,9 @@ async def _read(request: web.Request, model: type[Document]) -> Document:
 
 def _checked(handler: Handler) -> Handler:
     async def checked(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" or request.url.host not in _HERE:
+            # No token guards these paths, so a page from elsewhere must not reach them through a browser.
+            raise web.HTTPForbidden(text="the control API answers this machine only")
         try:
             return await handler(request)
         except ValidationError as error:

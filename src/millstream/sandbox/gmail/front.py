@@ -7,11 +7,12 @@ after the effect never says that nothing happened.
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
-import structlog
 from aiohttp import web
 
+from millstream.log import get_logger
 from millstream.sandbox.gmail import errors
 from millstream.sandbox.gmail.account import Account
 from millstream.sandbox.gmail.api import Call, Method, Methods, Room
@@ -22,7 +23,7 @@ from millstream.sandbox.gmail.strikes import Cut, cut, make_odd, odd_page, pause
 from millstream.sandbox.gmail.tokens import Access, Tokens
 from millstream.sandbox.gmail.uploads import IMPORT_BYTES, Session, Sessions, check_media_type, split_related
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 JSON_TYPE = "application/json; charset=UTF-8"
 _RESUME_INCOMPLETE = 308
@@ -67,11 +68,15 @@ class Front:
             return await cut(request, event, self.stopping)
 
     async def _plain(self, request: web.Request) -> web.StreamResponse:
-        method, path = self.methods.find(request.method, request.match_info["tail"])
+        verb = request.headers.get("X-HTTP-Method-Override", request.method).upper()
+        method, path = self.methods.find(verb, request.match_info["tail"])
         access, account = self._admit(request, method)
 
         async def read() -> Call:
             body = await self._read(request, self.room.world.config.json_body_bytes)
+            if verb != request.method:
+                # Google's Python client sends a GET with a long query as a POST with a form.
+                return Call(method.name, account, access, path, parse_qs(body.decode("latin-1")))
             return Call(method.name, account, access, path, _query(request), body)
 
         return await self._run(method, account, read)

@@ -102,9 +102,18 @@ def split(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def find(head: bytes, name: str) -> str | None:
-    """The first value of one field, without parsing the others."""
-    match = _field_pattern(name).search(head)
-    return unfold(match.group().lstrip(b"\r\n")) if match else None
+    """The first value of one field, without parsing the others.
+
+    Quickest where the field is spelt like `name`; one spelt so is preferred to one in other letters.
+    """
+    start = head.find(b"\n%b:" % name.encode())
+    if start < 0:
+        match = _field_pattern(name).search(head)
+        return unfold(match.group().lstrip(b"\n")) if match else None
+    end = head.find(b"\r\n", start)
+    while end >= 0 and head[end + 2 : end + 3] in (b" ", b"\t"):
+        end = head.find(b"\r\n", end + 2)
+    return unfold(head[start + 1 : end if end >= 0 else None])
 
 
 @cache

@@ -109,7 +109,7 @@ def deliver_limit_notice(world: World, account: Account, original: Message) -> M
     """Put the notice that a sending limit is reached into the thread of a message that was not sent."""
     title, text = TEXTS[world.config.notice_language]["limit"]
     boundary = f"000000000000{world.new_id()}"
-    message_id = find(original.head, "message-id") or ""
+    message_id = find(original.head, "Message-ID") or ""
     head = _head(world, account, message_id, f'multipart/alternative; boundary="{boundary}"', "")
     sections = (*_alternative(boundary, title, text), "")
     return _store(world, account, head, sections, original, message_id)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from aiohttp import web
 
+from millstream.log import get_logger
 from millstream.sandbox.gmail import drafts, labels, mailbox, messages, pages, threads
 from millstream.sandbox.gmail.api import Methods, Room
 from millstream.sandbox.gmail.batch import Batch
@@ -19,14 +19,14 @@ from millstream.sandbox.gmail.faults import Faults
 from millstream.sandbox.gmail.front import Front
 from millstream.sandbox.gmail.oauth import OAuth
 from millstream.sandbox.gmail.quota import Quota
-from millstream.sandbox.gmail.smtp import open_door
+from millstream.sandbox.gmail.smtp import OpenDoor, open_door
 from millstream.sandbox.gmail.token_pages import TokenPages
 from millstream.sandbox.gmail.tokens import Tokens
 from millstream.sandbox.gmail.transit import Transit
 from millstream.sandbox.gmail.uploads import IMPORT_BYTES
 from millstream.sandbox.gmail.world import World
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 HOST: Final = "127.0.0.1"
 KEEP_ALIVE_SECONDS: Final = 3_600.0
@@ -119,7 +119,7 @@ class Running:
     world: World
     _runner: web.AppRunner
     _port: Port
-    _door: asyncio.Server | None
+    _door: OpenDoor | None
 
     async def close(self) -> None:
         """Stop serving; waiting faults end, open connections close."""
@@ -147,7 +147,7 @@ async def serve(config: SandboxConfig) -> Running:
         await runner.cleanup()
         raise
     app[FRONT].shut_port = port.shut
-    smtp_port = None if door is None else int(door.sockets[0].getsockname()[1])
+    smtp_port = None if door is None else door.port
     running = Running(f"http://{HOST}:{port.number}", smtp_port, app[FRONT].room.world, runner, port, door)
     _log.debug("sandbox_started", url=running.url, smtp_port=smtp_port)
     return running
@@ -164,4 +164,6 @@ async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> Non
         announce(running)
         await ended.wait()
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
         await running.close()

@@ -2,18 +2,19 @@
 
 import asyncio
 import re
-from typing import Any, Final
+from typing import Final
+from weakref import WeakSet
 
-import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from millstream.log import get_logger
 from millstream.sandbox.gmail.api import Room
 from millstream.sandbox.gmail.errors import MailSending
 from millstream.sandbox.gmail.faults import Kind, Point
 from millstream.sandbox.gmail.headers import Headers, split
 from millstream.sandbox.gmail.strikes import strike
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 MOST_RECIPIENTS: Final = 100
 """Recipients of one transaction (https://support.google.com/a/answer/2956491)."""
@@ -99,12 +100,29 @@ class Door:
         return b"\r\n".join((received.encode(), headers.block(), b"", body))
 
 
-async def open_door(room: Room, port: int) -> asyncio.Server:
-    """Listen on 127.0.0.1."""
-    loop = asyncio.get_running_loop()
+class OpenDoor:
+    """The listening door and the conversations behind it."""
 
-    def protocol() -> Any:
-        return SMTP(
+    def __init__(self, server: asyncio.Server, conversations: WeakSet[SMTP]) -> None:
+        self._server = server
+        self._conversations = conversations
+        self.port = int(server.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Stop listening and hang up."""
+        self._server.close()
+        for conversation in self._conversations:
+            if conversation.transport is not None:
+                conversation.transport.close()
+
+
+async def open_door(room: Room, port: int) -> OpenDoor:
+    """Listen on 127.0.0.1; raises `OSError` where the port is taken."""
+    loop = asyncio.get_running_loop()
+    conversations: WeakSet[SMTP] = WeakSet()
+
+    def protocol() -> SMTP:
+        conversation = SMTP(
             Door(room),
             data_size_limit=room.quota.limits.max_upload_bytes,
             enable_SMTPUTF8=True,
@@ -112,5 +130,7 @@ async def open_door(room: Room, port: int) -> asyncio.Server:
             ident="smtp-relay.gmail.com ESMTP Millstream sandbox - gsmtp",
             loop=loop,
         )
+        conversations.add(conversation)
+        return conversation
 
-    return await loop.create_server(protocol, "127.0.0.1", port)
+    return OpenDoor(await loop.create_server(protocol, "127.0.0.1", port), conversations)

@@ -170,7 +170,7 @@ class Transit:
             lambda: notices.deliver_bounce(
                 self._world,
                 account,
-                notices.Failure(failed, verdict, block, find(block, "message-id") or "", original),
+                notices.Failure(failed, verdict, block, find(block, "Message-ID") or "", original),
             )
         )
 

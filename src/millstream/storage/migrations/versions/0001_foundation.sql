@@ -99,6 +99,17 @@ CREATE TABLE delivery (
 ) WITH (fillfactor = 80);
 -- What an idle lane may take, in order.
 CREATE INDEX delivery_claimable ON delivery (run_id, id) WHERE disposition = 'queued' AND mailbox IS NULL;
+-- Open runs that have something to claim, the oldest first. It hops along the index from run to run, so that finished
+-- runs cost nothing, however many there are.
+CREATE VIEW claimable_run AS
+WITH RECURSIVE waiting AS (
+    (SELECT run_id FROM delivery WHERE disposition = 'queued' AND mailbox IS NULL ORDER BY run_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.run_id FROM delivery d
+            WHERE d.disposition = 'queued' AND d.mailbox IS NULL AND d.run_id > w.run_id ORDER BY d.run_id LIMIT 1)
+    FROM waiting w WHERE w.run_id IS NOT NULL
+)
+SELECT r.id, r.pool FROM waiting w JOIN run r ON r.id = w.run_id WHERE r.state = 'open' ORDER BY r.id;
 -- What a lane holds and must see to.
 CREATE INDEX delivery_bound ON delivery (mailbox, due_at)
     WHERE mailbox IS NOT NULL AND disposition IN ('queued', 'drafted', 'sending', 'uncertain');

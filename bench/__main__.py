@@ -1,0 +1,80 @@
+"""Measure Millstream: `python bench [throughput|ceiling|scale|composition …]`, all of them when none is named.
+
+One JSON line for each measurement on standard output, progress on standard error. Everything runs on loopback, in
+folders and processes of its own, and ends by itself. Linux only: processor time and memory come from /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import uvloop
+
+import ceiling
+import scale
+import throughput
+from process import BenchFailed, started
+from stage import emit, say, work_folder
+
+_COMPOSITION = Path(__file__).with_name("composition.py")
+_COMPOSITION_SECONDS = 300.0
+
+
+async def _composition() -> None:
+    """In a process of its own, whose memory and processor time are the composer's alone."""
+    async with work_folder() as folder, started("composition", [str(_COMPOSITION)], folder) as child:
+        emit(await child.answer(within=_COMPOSITION_SECONDS))
+
+
+def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+    plan = throughput.Plan(
+        messages=wish.messages, latencies_ms=wish.latency_ms, modes=wish.mode or throughput.Plan().modes, runs=wish.runs
+    )
+    return {
+        "throughput": lambda: throughput.measure(plan),
+        "ceiling": lambda: ceiling.measure(ceiling.Plan()),
+        "scale": lambda: scale.measure(scale.Plan(communications=wish.communications)),
+        "composition": _composition,
+    }
+
+
+async def _run(wish: argparse.Namespace) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # the processes are stopped and the folders removed on the way out
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    known = _measurements(wish)
+    for name in wish.names or known:
+        say(f"{name} …")
+        await known[name]()
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    usual = throughput.Plan()
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="throughput, ceiling, scale, composition")
+    parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
+    parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
+    parser.add_argument("--latency-ms", type=int, nargs="+", default=usual.latencies_ms, help="of the sink")
+    parser.add_argument("--mode", nargs="+", choices=usual.modes, help="of throughput")
+    parser.add_argument("--communications", type=int, default=scale.Plan().communications, help="in scale")
+    wish = parser.parse_args()
+    unknown = set(wish.names) - _measurements(wish).keys()
+    if unknown:
+        parser.error(f"no measurement is called {', '.join(sorted(unknown))}")
+    try:
+        uvloop.run(_run(wish))
+    except BenchFailed as error:
+        sys.exit(f"error: {error}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("interrupted")
+
+
+if __name__ == "__main__":
+    main()

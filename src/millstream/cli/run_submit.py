@@ -1,0 +1,83 @@
+"""`millstream run submit`: bring a driver in."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from millstream.app.house import open_house
+from millstream.app.submit import submit_driver
+from millstream.cli import frame, work
+from millstream.cli.frame import Json
+from millstream.communication.model import Mode, Policy
+from millstream.config import Settings
+from millstream.intake.submit import Receipt
+
+
+def submit(  # noqa: PLR0913  a parameter an option
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="A driver: JSON lines, see docs/reference/driver.md."
+        ),
+    ],
+    *,
+    key: Annotated[str | None, typer.Option(help="The run's key; without it the file's name.")] = None,
+    pool: Annotated[str, typer.Option(help="The pool of sender mailboxes that carries it.")] = "default",
+    mode: Annotated[Mode | None, typer.Option(help="How it leaves; without it delivery.mode decides.")] = None,
+    unsubscribe: Annotated[str | None, typer.Option(help="Add List-Unsubscribe with this URL.")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="Protect PDFs by a rule, for example '{customer.birth_date:%d%m%Y}'.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring a driver in as a run. The same again changes nothing and says so; a broken line harms only itself.
+
+    Exit code 1 where a line was rejected or is in conflict; the others are in.
+    """
+    name = key or file.stem
+
+    async def submitted() -> Receipt:
+        settings = work.settings()
+        _check_pool(settings, pool)
+        async with open_house(settings) as house:
+            run = await house.runs.open_run(
+                name,
+                pool=pool,
+                mode=mode or Mode(settings.delivery.mode),
+                policy=Policy(unsubscribe=unsubscribe, password=password),
+                source=file.name,
+            )
+            return await submit_driver(house, run, file)
+
+    receipt = work.run(submitted, goes_on="what was committed stays, and the same submit again brings the rest")
+    if json:
+        frame.answer_json({"run": name, **dataclasses.asdict(receipt)})
+    else:
+        _tell(receipt, name)
+    if receipt.rejected or receipt.conflicts:
+        raise typer.Exit(frame.FAILED)
+
+
+def _check_pool(settings: Settings, pool: str) -> None:
+    """A run of a pool without mailboxes would wait for ever."""
+    pools = settings.senders.pools
+    if not any(pools.values()):
+        frame.warn("no sender mailboxes are set, so nothing will leave yet; set senders.pools")
+    elif not pools.get(pool):
+        frame.fail(f"pool {pool!r} has no mailboxes; senders.pools has {', '.join(pools)}", frame.WRONG)
+
+
+def _tell(receipt: Receipt, key: str) -> None:
+    frame.say(
+        f"run {key}: {receipt.lines:,} lines, {receipt.new:,} new ({receipt.held:,} of them held), "
+        f"{receipt.unchanged:,} unchanged, {receipt.rejected:,} rejected, {receipt.conflicts:,} in conflict, "
+        f"{receipt.seconds:.1f} s"
+    )
+    if receipt.new == 0 and receipt.unchanged == receipt.lines:
+        frame.say("nothing changed: everything was in already")
+    for problem in receipt.problems:
+        frame.say(f"  {problem}")

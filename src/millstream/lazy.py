@@ -1,0 +1,33 @@
+"""What is heavy is imported when it is used first. This is the one place that does so by name.
+
+A command pays for its own rooms only: `millstream run list` needs neither Google's client nor the composer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def load(place: str) -> Any:
+    """What stands at `package.module:name`, or the module itself where no name is given."""
+    module, _, name = place.partition(":")
+    found = import_module(module)
+    return getattr(found, name) if name else found
+
+
+def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__` (PEP 562): each of its names comes from its module when it is asked for.
+
+    Args:
+        package: `__name__` of the package.
+        homes: name to module inside the package.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return load(f"{package}.{homes[name]}:{name}")
+
+    return find

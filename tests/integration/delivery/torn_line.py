@@ -1,0 +1,67 @@
+"""A line to the database that can be torn at the worst moment: after COMMIT was passed on, before its answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_COMMIT = b"COMMIT\x00"
+
+
+@dataclass(slots=True)
+class TornLine:
+    """Passes bytes between clients and the server's socket; `tears` is how many commits lose their answer."""
+
+    socket: str
+    tears: int = 0
+    waiting: bool = False
+    """Whether an answer may come before the line is torn; without it the server may still be committing."""
+    torn: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        from_server, to_server = await asyncio.open_unix_connection(self.socket)
+        back = asyncio.create_task(_pass(from_server, writer))
+        try:
+            while data := await reader.read(65_536):
+                tear = self.tears > 0 and _COMMIT in data
+                if tear:
+                    self.tears -= 1
+                    back.cancel()
+                    await asyncio.gather(back, return_exceptions=True)
+                to_server.write(data)
+                await to_server.drain()
+                if tear:
+                    if self.waiting:
+                        await from_server.read(1)
+                    self.torn.set()
+                    break
+        finally:
+            back.cancel()
+            writer.transport.abort()
+            with suppress(OSError):
+                await asyncio.gather(back, return_exceptions=True)
+            to_server.close()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def torn_line(url: str) -> AsyncIterator[tuple[TornLine, str]]:
+    """A line to the server of `url`, and the URL that leads over it."""
+    parts = urlsplit(url)
+    folder = unquote(parse_qs(parts.query)["host"][0])
+    line = TornLine(f"{folder}/.s.PGSQL.5432")
+    server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield line, f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?gssencmode=disable&sslmode=disable"
+    finally:
+        server.close()
