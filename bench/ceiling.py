@@ -106,4 +106,4 @@ async def _sandbox(folder: Path, plan: Plan) -> AsyncIterator[Sink]:
     settings.write_text(f'limits = "{plan.preset}"\nmailboxes = [{listed}]\n', "utf-8")
     arguments = ["-m", "millstream", "sandbox", "gmail", "--settings", str(settings), "--json"]
     async with started("sandbox", arguments, folder) as child, aiohttp.ClientSession() as session:
-        yield Sink(orjson.loads(await child.first_line())["url"], session)
+        yield Sink(orjson.loads(await child.first_line())["url"], session, child)

@@ -49,13 +49,15 @@ async def work_folder() -> AsyncIterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """The sink's own count of what came."""
+    """A server that we started for Gmail, and what it says about what came."""
 
     url: str
     session: aiohttp.ClientSession
+    child: Child
 
     async def get(self, path: str) -> dict[str, Any]:
-        """Read a document of the sink's."""
+        """Read a document of its own."""
+        self.child.check()
         async with self.session.get(f"{self.url}{path}") as reply:
             reply.raise_for_status()
             found: dict[str, Any] = orjson.loads(await reply.read())
@@ -67,7 +69,7 @@ async def sink(folder: Path, latency_ms: int) -> AsyncIterator[Sink]:
     """A sink in a process of its own for the time of a block."""
     arguments = [str(_SINK), "--latency-ms", str(latency_ms)]
     async with started("sink", arguments, folder) as child, aiohttp.ClientSession() as session:
-        yield Sink(f"http://127.0.0.1:{int(await child.first_line())}", session)
+        yield Sink(f"http://127.0.0.1:{int(await child.first_line())}", session, child)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
+    "doctor": Leaf(
+        "millstream.cli.doctor:doctor", "Check the whole path: database, documents, credentials, mailboxes."
+    ),
     "run": Branch(
         "Runs: communications that came in together.",
         {

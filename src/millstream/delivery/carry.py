@@ -245,6 +245,8 @@ class Carrier:
         except GmailError as error:
             await self._unsettled(parcel, str(error), error=error)
             return
+        if found is not Unsent.STAGED and before.disposition is Disposition.SENDING:
+            lane.meter.sent()  # whoever called that send died before it was counted
         if isinstance(found, Sent):
             await self._accept(parcel, found, Attempt(Kind.PROBE, "sent", Effect.YES, evidence=found.how))
         elif found is Unsent.STAGED:

@@ -171,7 +171,7 @@ class Lane:
             self._quiet = False
 
     def _idle(self) -> bool:
-        if self._hand or self._buffer:
+        if self._hand or self._buffer or self._refilling.locked():
             self._busy_at = _clock()
         return _clock() - self._busy_at > self._lane.options.linger
 

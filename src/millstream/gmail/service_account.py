@@ -21,7 +21,7 @@ class ServiceAccountKey:
     def __init__(self, info: Mapping[str, Any]) -> None:
         try:
             self.email = str(info["client_email"])
-            self._signer = crypt.RSASigner.from_service_account_info(info)  # type: ignore[no-untyped-call]
+            self._signer = crypt.RSASigner.from_service_account_info(info)  # type: ignore[no-untyped-call]  # google-auth ships no types
         except (KeyError, ValueError, GoogleAuthError) as exc:
             # The cause stays out of the chain: it may quote the key.
             raise _unusable(f"it is no service account key ({type(exc).__name__})") from None
@@ -33,7 +33,7 @@ class ServiceAccountKey:
 
     def sign(self, told: Mapping[str, Any]) -> str:
         """The claims as a signed JWT."""
-        signed: bytes = jwt.encode(self._signer, dict(told))  # type: ignore[no-untyped-call]
+        signed: bytes = jwt.encode(self._signer, dict(told))  # type: ignore[no-untyped-call]  # the same
         return signed.decode()
 
     def __repr__(self) -> str:

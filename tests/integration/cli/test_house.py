@@ -82,8 +82,9 @@ def test_the_chain_is_proven_and_a_forged_entry_is_found(call, driver, database_
     assert "entry 2" in forged.out
 
 
-async def test_a_worker_ends_in_order_when_it_is_asked_to(start) -> None:
-    async with start("worker", "--json", MILLSTREAM_SENDERS__POOLS="{}") as child:
+async def test_a_worker_ends_in_order_when_it_is_asked_to(start, folder) -> None:
+    (folder / "alone.toml").write_text('[gmail]\nauth = "static"\nstatic_token = "x"\n', encoding="utf-8")
+    async with start("--config", str(folder / "alone.toml"), "worker", "--json") as child:
         said = await asyncio.wait_for(child.stderr.readuntil(b"worker.started"), 30)
         child.send_signal(signal.SIGTERM)
         out, _ = await asyncio.wait_for(child.communicate(), 30)

@@ -50,7 +50,7 @@ async def test_a_lane_that_is_asked_to_stop_gives_back_what_it_had_not_begun(des
 
 
 async def test_an_unknown_mailbox_has_no_lane(desk: Desk) -> None:
-    with pytest.raises(UnknownMailbox, match="nobody@bank.example"):
+    with pytest.raises(UnknownMailbox, match=r"nobody@bank\.example"):
         await Lane.run_once("nobody@bank.example", desk.tools)
 
 

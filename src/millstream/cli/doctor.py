@@ -1,0 +1,32 @@
+"""`millstream doctor`: check the whole path."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import typer
+
+from millstream.app.doctor import Finding, examine
+from millstream.cli import frame, work
+from millstream.cli.frame import Json
+
+
+def doctor(*, json: Json = False) -> None:
+    """Check the whole path: database, document store, credentials, every sender mailbox. Exit code 1 if one fails.
+
+    It reads only; no mail and no draft is made.
+    """
+
+    async def examined() -> list[Finding]:
+        findings = []
+        async for finding in examine(work.settings()):
+            findings.append(finding)
+            if not json:
+                frame.say(f"{'ok ' if finding.ok else 'BAD'}  {finding.check}: {finding.detail}")
+        return findings
+
+    findings = work.run(examined)
+    if json:
+        frame.answer_json([dataclasses.asdict(finding) for finding in findings])
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(frame.FAILED)
