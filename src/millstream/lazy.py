@@ -1,6 +1,7 @@
 """What is heavy is imported when it is used first. This is the one place that does so by name.
 
-A command pays for its own rooms only: `millstream run list` needs neither Google's client nor the composer.
+A command pays for its own rooms only: `millstream run list` needs neither Google's client nor the composer
+(docs/decisions/0008).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads and proves the audit chain; `audit_append` in the schema writes it.
+"""Reads and proves the audit chain; `audit_append` in the schema writes it (docs/decisions/0002).
 
 An entry's hash is SHA-256 over the hash before it and, joined by U+001F, its position, time, actor, kind, subject
 and payload, all as stored. Changing, removing or inserting an entry breaks every hash after it; cutting off the tail

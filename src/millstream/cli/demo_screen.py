@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -91,21 +92,20 @@ def _gauge(lane: Mapping[str, Any], most: int) -> Text:
 
 def summary(console: Console, outcome: Mapping[str, Any], url: str, addresses: Sequence[str]) -> None:
     """The last words, and where to look."""
-    console.print(
+    tell = partial(console.print, soft_wrap=True)
+    tell(
         f"\n{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
         f"({outcome['per_second']}/s), {outcome['held']} held, {outcome['failed']} failed, "
         f"{outcome['uncertain']} uncertain; peak memory {outcome['peak_rss_mb']:.0f} MB"
     )
     verdict = "bold green" if not outcome["duplicates"] and not outcome["missing"] else "bold red"
-    console.print(
+    tell(
         f"[{verdict}]counted in the customers' mailboxes: {outcome['duplicates']} duplicates, "
         f"{outcome['missing']} missing[/]"
     )
     if "kills" in outcome:
         struck = ", ".join(f"{name} {number} times" for name, number in sorted(outcome["faults"].items()))
-        console.print(
-            f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}"
-        )
-    console.print(f"mailboxes: {url}")
+        tell(f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}")
+    tell(f"mailboxes: {url}")
     if addresses:
-        console.print(f"a customer's: {url}/mailboxes/{quote(addresses[0])}")
+        tell(f"a customer's: {url}/mailboxes/{quote(addresses[0])}")

@@ -12,9 +12,9 @@ from millstream.cli.frame import Json
 
 
 def doctor(*, json: Json = False) -> None:
-    """Check the whole path: database, document store, credentials, every sender mailbox. Exit code 1 if one fails.
+    """Check the whole path: database, documents, credentials, mailboxes.
 
-    It reads only; no mail and no draft is made.
+    It reads only; no mail and no draft is made. Exit code 1 where something is wrong; each line says what to do.
     """
 
     async def examined() -> list[Finding]:

@@ -1,4 +1,7 @@
-"""What a lane looks for in its mailbox besides its deliveries: limit notices, and drafts that nobody knows."""
+"""What a lane looks for in its mailbox besides its deliveries: limit notices, and drafts that nobody knows.
+
+Why the lane looks itself: docs/decisions/0004. Why strays are removed and never adopted: docs/decisions/0006.
+"""
 
 from __future__ import annotations
 

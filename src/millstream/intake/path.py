@@ -1,4 +1,7 @@
-"""The one validated path: every door's records become communications here, or are held with a reason."""
+"""The one validated path: every door's records become communications here, or are held with a reason.
+
+They are composed here and not when they leave, so that the content hash covers what leaves (docs/decisions/0005).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ The server charges a call at some instant between its start and its reply. Count
 period after the *reply* therefore covers every instant at which it may have been charged: when a call starts, all that
 the server can still count against it is in our window, so the server's sum never exceeds ours, whatever the jitter.
 The price is small: a cost lives for a period plus its latency, 0.25 % of a minute at 150 ms.
+See docs/decisions/0009.
 
 Spacing follows a schedule (each cost moves a due time forward by cost/rate), not the gap since the last grant: a grant
 that came late is followed by an earlier one, until at most ``burst`` of the rate has been caught up.

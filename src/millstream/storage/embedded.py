@@ -6,7 +6,7 @@ finds it, and the last one to leave in order still stops it.
 
 Layout of a folder: `data` (PostgreSQL's own), `run` (the socket and the log), and the two lock files `turn`
 (held while starting or stopping) and `users` (held, shared, while using). There is no TCP port; the socket
-admits its owner alone, and root.
+admits its owner alone, and root. Why not the wheel's own life cycle: docs/decisions/0011.
 """
 
 import asyncio

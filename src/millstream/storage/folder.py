@@ -3,6 +3,7 @@
 Plain files, read and written where the call comes from: for 50 KB that is 0.03 and 0.06 ms of CPU, against 0.2 ms in
 obstore's local store and 0.3 ms more for a trip through a thread (measured 2026-11-23). What would wait for the disk
 goes through a thread all the same: a file that is not in memory, a document above a megabyte, the flush.
+See docs/decisions/0010.
 """
 
 import asyncio

@@ -50,7 +50,8 @@ async def test_the_doctor_is_content_where_everything_is_right(doctored) -> None
 
 async def test_the_doctor_names_an_alias_that_gmail_would_replace(doctored) -> None:
     code, found = await doctored(
-        MILLSTREAM_SENDERS__POOLS='{"default": ["a@bank.example"], "bulk": []}', MILLSTREAM_SENDERS__ADDRESS="service@bank.example"
+        MILLSTREAM_SENDERS__POOLS='{"default": ["a@bank.example"], "bulk": []}',
+        MILLSTREAM_SENDERS__ADDRESS="service@bank.example",
     )
     assert code == 1
     assert "no send-as address" in found["mailbox a@bank.example"]["detail"]

@@ -1,4 +1,4 @@
-"""What an acceptance test needs: a configuration, a sandbox, and Millstream's own processes, killed by their own pid."""
+"""What an acceptance test needs: a configuration, a sandbox, and processes that are killed by their own pid."""
 
 import asyncio
 import os
@@ -12,12 +12,12 @@ from typing import Any
 
 import aiohttp
 import orjson
-import tomli_w
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from millstream.app.house import open_house
 from millstream.app.submit import submit_driver
+from millstream.audit import chain
 from millstream.communication.model import Mode, Policy
 from millstream.config import load
 from millstream.intake.submit import Receipt
@@ -109,7 +109,10 @@ class Stage:
             settings["database"] = {"url": self.database_url}
         for name, values in sections.items():
             settings[name] = settings.get(name, {}) | values
-        self.config_file.write_text(tomli_w.dumps({"folder": str(self.folder), **settings}), "utf-8")
+        lines = [f"folder = {_toml(str(self.folder))}"]
+        for name, values in settings.items():
+            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+        self.config_file.write_text("\n".join(lines), "utf-8")
 
     # Processes
 
@@ -178,13 +181,16 @@ class Stage:
     async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Ask the database."""
         assert self.database_url is not None
-        async with await AsyncConnection.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection:
+        async with await AsyncConnection.connect(
+            self.database_url, row_factory=dict_row, autocommit=True
+        ) as connection:
             return await (await connection.execute(sql, values)).fetchall()
 
     async def counts(self, key: str = "october") -> dict[str, int]:
         """Deliveries of a run by disposition."""
         found = await self.rows(
-            "SELECT disposition, count(*) FROM delivery d JOIN run r ON r.id = d.run_id WHERE r.key = %(key)s GROUP BY 1",
+            "SELECT disposition, count(*) FROM delivery d JOIN run r ON r.id = d.run_id "
+            "WHERE r.key = %(key)s GROUP BY disposition",
             key=key,
         )
         return {row["disposition"]: row["count"] for row in found}
@@ -240,6 +246,12 @@ class Stage:
         """Whether the audit trail follows from its beginning."""
         async with open_house(load(self.config_file)) as house:
             return (await chain.verify(house.pool)).intact
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+    return orjson.dumps(value).decode()
 
 
 def record(number: int, *, key: str = "october", **changes: Any) -> dict[str, Any]:
