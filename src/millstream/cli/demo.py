@@ -24,7 +24,7 @@ from millstream.app.house import House, open_house
 from millstream.app.storm import Storm
 from millstream.app.submit import submit_driver
 from millstream.cli import frame, work
-from millstream.cli.demo_screen import Scene, draw, summary
+from millstream.cli.demo_screen import Scene, draw, line, summary
 from millstream.cli.frame import Json
 from millstream.communication.model import Mode, Policy, Run
 from millstream.config import load
@@ -32,6 +32,8 @@ from millstream.intake.submit import Receipt
 
 _ALL = 2_357
 _LOOK_EVERY = 0.5
+_SAY_EVERY = 5.0
+"""Seconds between lines where there is no terminal to draw on."""
 _GIVE_UP_AFTER = 1_200.0
 
 
@@ -158,6 +160,7 @@ async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> 
         play.receipt = receipt
 
     intake = asyncio.create_task(submit_driver(play.house, play.run, play.folder / "statements.jsonl", heard))
+    said = 0.0
     try:
         with contextlib.ExitStack() as screen:
             live = screen.enter_context(Live(console=console, refresh_per_second=4)) if console.is_terminal else None
@@ -165,6 +168,9 @@ async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> 
                 scene = await _scene(play)
                 if live is not None:
                     live.update(draw(scene))
+                elif time.monotonic() - said >= _SAY_EVERY:
+                    said = time.monotonic()
+                    console.print(line(scene))
                 if intake.done() and await _settled(play, scene):
                     break
                 await asyncio.sleep(_LOOK_EVERY)

@@ -77,6 +77,14 @@ def draw(scene: Scene) -> RenderableType:
     )
 
 
+def line(scene: Scene) -> str:
+    """One line of progress, for logs and pipes."""
+    return (
+        f"{scene.seconds:4.0f} s: composed {scene.composed:,}, accepted {scene.of('accepted'):,} "
+        f"of {scene.customers:,}, held {scene.of('held'):,}, uncertain {scene.of('uncertain'):,}, {scene.rate:.1f}/s"
+    )
+
+
 def _gauge(lane: Mapping[str, Any], most: int) -> Text:
     name = lane["mailbox"].partition("@")[0].rpartition("-")[2]
     filled = round(_GAUGE * lane["sent_today"] / most)

@@ -14,7 +14,8 @@ from millstream.cli.frame import Json
 def doctor(*, json: Json = False) -> None:
     """Check the whole path: database, documents, credentials, mailboxes.
 
-    It reads only; no mail and no draft is made. Exit code 1 where something is wrong; each line says what to do.
+    It sends nothing and makes no draft; a small probe is put into the document store. Exit code 1 where something is
+    wrong; each line says what to do.
     """
 
     async def examined() -> list[Finding]:

@@ -79,5 +79,7 @@ def _tell(receipt: Receipt, key: str) -> None:
     )
     if receipt.new == 0 and receipt.unchanged == receipt.lines:
         frame.say("nothing changed: everything was in already")
+    if receipt.held:
+        frame.say(f"`millstream run show {key}` says what is held and why")
     for problem in receipt.problems:
         frame.say(f"  {problem}")

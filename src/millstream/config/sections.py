@@ -21,7 +21,6 @@ def _address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class DatabaseSettings(Section):
@@ -290,10 +289,6 @@ class WorkerSettings(Section):
     """A worker process."""
 
     lanes: PositiveInt = Field(default=200, description="Lanes that one worker runs at the same time.")
-    health_port: Port | None = Field(
-        default=None,
-        description="A port on the loopback where GET /healthz answers while the worker lives. None: no port.",
-    )
 
 
 __all__ = [

@@ -147,8 +147,8 @@ class Holding:
         if self.row.state == "parked" and self.row.reason == reason:
             return
         log.warning("lane.parked", mailbox=self.grip.mailbox, reason=reason, until=str(until))
+        self.row = replace(self.row, state="parked", reason=reason, until=until)  # first: others in flight ask it
         await self.tools.store.park(self.grip, reason=reason, until=until)
-        self.row = replace(self.row, state="parked", reason=reason, until=until)
         self.changed.set()
 
     def went_well(self) -> None:

@@ -95,7 +95,7 @@ class Delivery:
         return replace(self, disposition=to, version=self.version + 1, **changes)  # type: ignore[arg-type]  # checked by the schema
 
     def drafted(self, draft_id: str, thread_id: str, *, history_id: int | None, release: bool) -> Delivery:
-        """Its draft exists. With `release` the send comes next, and this row is what allows it (docs/decisions/0003)."""
+        """Its draft exists. With `release` the send comes next, allowed by this row (docs/decisions/0003)."""
         to = D.SENDING if release else D.DRAFTED
         return self._move(to, draft_id=draft_id, thread_id=thread_id, history_id=history_id, reason=None, detail=None)
 

@@ -54,7 +54,7 @@ class Door:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK - gsmtp"
 
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd calls it so
         """Take a message and pass it on before the reply."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
