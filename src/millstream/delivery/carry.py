@@ -6,15 +6,17 @@ Every branch ends in a row: what Gmail did is in the ledger before anything else
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from millstream.communication.model import Mode, RunState
 from millstream.delivery.drill import Point
+from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Delivery, Disposition, Kind
 from millstream.delivery.parcel import Parcel, write_letter
 from millstream.delivery.policy import Lane, Next, Verdict, backoff, judge, probe_gap
-from millstream.delivery.transport import Sent, Unsent, find_sent
+from millstream.delivery.transport import Sent, Staged, Unsent, find_sent
 from millstream.gmail.errors import Effect, Fault, GmailError, NotFound, ScopeMissing
 from millstream.mime.errors import MimeError
 from millstream.quota import Ticket
@@ -134,7 +136,16 @@ class Carrier:
         lane.own_drafts.add(staged.draft_id)
         release = self._may_go(parcel)
         after = before.drafted(staged.draft_id, staged.thread_id, history_id=lane.history_id, release=release)
-        return await self._record(parcel, after, Attempt(Kind.DRAFT, "ok", Effect.YES, bytes=len(raw)))
+        try:
+            return await self._record(parcel, after, Attempt(Kind.DRAFT, "ok", Effect.YES, bytes=len(raw)))
+        except StaleEpoch:
+            await self._forsake(staged)
+            raise
+
+    async def _forsake(self, staged: Staged) -> None:
+        """The lane is another's, who may have looked for strays already: nobody will ever send this draft."""
+        with suppress(GmailError):
+            await self._lane.tools.gmail.mailbox(self._lane.grip.mailbox).delete_draft(staged.draft_id)
 
     async def _intend(self, parcel: Parcel) -> Parcel:
         """Make it durable that a send comes next."""
@@ -272,36 +283,51 @@ class Carrier:
 
     async def _withdraw(self, parcel: Parcel, *, then: Then) -> None:
         """Delete the draft: the proof that it was not sent and never will be."""
-        lane, before = self._lane, parcel.delivery
+        lane, tried = self._lane, parcel.delivery.reason in {_WITHDRAWING, _WITHDRAWN}
+        if not tried:  # whoever finds the draft gone after our death must know that it was us
+            after = parcel.delivery.kept(due_at=_now(), reason=_WITHDRAWING, detail="its draft is being removed")
+            parcel = await self._record(parcel, after, Attempt(Kind.WITHDRAW, "intended", Effect.NO))
+        before = parcel.delivery
         try:
             await lane.transport(parcel.mode).withdraw(before)
         except NotFound as error:
-            await self._withdrawn_before(parcel, error, then=then)
+            await self._withdrawn_before(parcel, error, then=then, tried=tried)
         except GmailError as error:
-            verdict = judge(error, calling=Kind.WITHDRAW, tries=0, now=_now(), options=lane.options)
-            await lane.obey(verdict)
-            due = _now() + max(verdict.delay, timedelta(seconds=1))
-            reason = _WITHDRAWING if error.effect is Effect.UNKNOWN else verdict.reason
-            after = before.kept(due_at=due, reason=reason, detail=str(error))
-            await self._record(parcel, after, Attempt(Kind.WITHDRAW, verdict.reason, error.effect))
+            await self._not_withdrawn(parcel, error)
         else:
             await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "ok", Effect.YES))
 
-    async def _withdrawn_before(self, parcel: Parcel, error: NotFound, *, then: Then) -> None:
+    async def _not_withdrawn(self, parcel: Parcel, error: GmailError) -> None:
+        """The draft is there still, or nobody knows: the same lane tries again."""
+        lane, before = self._lane, parcel.delivery
+        verdict = judge(error, calling=Kind.WITHDRAW, tries=0, now=_now(), options=lane.options)
+        await lane.obey(verdict)
+        due = _now() + max(verdict.delay, timedelta(seconds=1))
+        after = before.kept(due_at=due, reason=before.reason or _WITHDRAWING, detail=str(error))
+        await self._record(parcel, after, Attempt(Kind.WITHDRAW, verdict.reason, error.effect))
+
+    async def _withdrawn_before(self, parcel: Parcel, gone: NotFound, *, then: Then, tried: bool) -> None:
         """The draft is gone already: we deleted it and never heard so, or somebody sent or deleted it by hand."""
         before, now = parcel.delivery, _now()
-        found = await find_sent(self._lane.mail, before)
+        try:
+            found = await find_sent(self._lane.mail, before)
+        except GmailError as error:
+            if tried:
+                await self._not_withdrawn(parcel, error)
+            else:
+                await self._unsettled(parcel, str(error), error=error)
+            return
         if isinstance(found, Sent):
             await self._accept(parcel, found, Attempt(Kind.WITHDRAW, "sent", Effect.YES, evidence=found.how))
+        elif not tried:
+            after = before.uncertain(since=now, due_at=now, reason="draft_gone", detail=str(gone))
+            await self._record(parcel, after, Attempt(Kind.WITHDRAW, "draft_gone", Effect.UNKNOWN))
         elif before.reason == _WITHDRAWING:
             due = now + timedelta(seconds=self._lane.options.probe_floor)
             after = before.kept(due_at=due, reason=_WITHDRAWN, detail="the draft is gone; SENT is looked at once more")
             await self._record(parcel, after, Attempt(Kind.WITHDRAW, "gone", Effect.YES))
-        elif before.reason == _WITHDRAWN:
-            await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "gone", Effect.YES))
         else:
-            after = before.uncertain(since=now, due_at=now, reason="draft_gone", detail=str(error))
-            await self._record(parcel, after, Attempt(Kind.WITHDRAW, "draft_gone", Effect.UNKNOWN))
+            await self._record(parcel, then(before), Attempt(Kind.WITHDRAW, "gone", Effect.YES))
 
     async def _hold(self, parcel: Parcel, reason: str, detail: str) -> None:
         await self._record(parcel, parcel.delivery.held(reason, detail), Attempt(Kind.RELEASE, reason, Effect.NO))

@@ -104,7 +104,7 @@ class Ledger:
 
         try:
             changes = orjson.dumps([each.change for each in batch]).decode()
-            written = await persist(self._pool, work, give_up_after=self._give_up_after)
+            written = await persist(self._pool, work, give_up_after=self._give_up_after, one_statement=True)
         except (DatabaseAway, DatabaseBusy, DatabaseFull) as away:
             for each in batch:
                 _fail(each.done, away)

@@ -219,7 +219,7 @@ class LaneStore:
         async def work(conn: Connection) -> list[dict[str, Any]]:
             return await (await conn.execute(sql, values)).fetchall()
 
-        return await persist(self._pool, work, give_up_after=self._patience)
+        return await persist(self._pool, work, give_up_after=self._patience, one_statement=True)
 
     async def _one(self, sql: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
         rows = await self._all(sql, values)
@@ -229,4 +229,4 @@ class LaneStore:
         async def work(conn: Connection) -> None:
             await conn.execute(sql, values)
 
-        await persist(self._pool, work, give_up_after=self._patience)
+        await persist(self._pool, work, give_up_after=self._patience, one_statement=True)

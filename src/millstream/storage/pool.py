@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed
@@ -71,8 +72,35 @@ async def transaction(pool: Pool, *, patience: float = _CHECKOUT_SECONDS) -> Asy
             yield connection
 
 
-async def persist(pool: Pool, work: Callable[[Connection], Awaitable[Result]], *, give_up_after: float) -> Result:
+@asynccontextmanager
+async def single(pool: Pool, *, patience: float | None = None) -> AsyncIterator[Connection]:
+    """Give a connection on which every statement is a transaction of its own: one round trip in place of three.
+
+    Raises:
+        DatabaseError: whatever psycopg raised in the block, in our words.
+    """
+    with translated("a statement"):
+        async with pool.connection(timeout=patience) as connection:
+            await connection.set_autocommit(True)
+            try:
+                yield connection
+            finally:
+                if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
+                    await connection.set_autocommit(False)
+                else:
+                    await connection.close()  # in the middle of something: the pool makes a new one
+
+
+async def persist(
+    pool: Pool,
+    work: Callable[[Connection], Awaitable[Result]],
+    *,
+    give_up_after: float,
+    one_statement: bool = False,
+) -> Result:
     """Run `work(connection)` in one transaction, again and again with growing gaps while the database is away.
+
+    With `one_statement` each statement of the work is its own transaction, for work that changes things by one alone.
 
     `work` must bear being run twice: when the connection breaks during COMMIT nobody knows whether it
     happened, and it runs again. A deadlock and a full disk of the server are waited out the same way.
@@ -86,10 +114,11 @@ async def persist(pool: Pool, work: Callable[[Connection], Awaitable[Result]], *
     """
     loop = asyncio.get_running_loop()
     began, gap = loop.time(), _FIRST_GAP_SECONDS
+    lend = single if one_statement else transaction
     while True:
         try:
             patience = min(_CHECKOUT_SECONDS, max(_FIRST_GAP_SECONDS, began + give_up_after - loop.time()))
-            async with transaction(pool, patience=patience) as connection:
+            async with lend(pool, patience=patience) as connection:
                 return await work(connection)
         except (DatabaseAway, DatabaseBusy, DatabaseFull) as error:
             waited = loop.time() - began

@@ -2,9 +2,17 @@
 
 import asyncio
 
+import pytest
 from delivery_desk import S1, Desk, one_each
+from torn_line import torn_line
 
+from millstream.communication.model import Mode
+from millstream.delivery.carry import Carrier
+from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.lane import Lane
+from millstream.delivery.ledger import Ledger
+from millstream.storage.errors import DatabaseAway
+from millstream.storage.pool import open_pool
 
 PERSONAL = b"From: s1@bank.example\r\nTo: anna@example.org\r\nSubject: Lunch\r\n\r\nAt noon?\r\n"
 
@@ -70,12 +78,74 @@ async def test_nothing_is_begun_while_strays_are_looked_for(desk: Desk, eventual
 
 async def test_a_mailbox_that_does_not_answer_a_look_is_left_alone_for_a_while(desk: Desk, eventually) -> None:
     """A look that fails is put off, and the lane goes on sending meanwhile."""
-    addresses = await desk.add(20)
+    desk.tune(look_gap=1.0)
     await dead_predecessor(desk, strays=1)
-    await desk.fault("before", "500", method="history.list", times=3)
-    await desk.fault("before", "500", method="drafts.list", times=3)
+    await desk.fault("before", "500", method="history.list", times=3, name="no-look")
+    addresses = await desk.add(20)
+    loop = asyncio.get_running_loop()
+    failed: list[float] = []
+
+    async def failed_thrice() -> bool:
+        found = (await desk.get("ledger"))["faults"].get("no-look", 0)
+        failed.extend([loop.time()] * (found - len(failed)))
+        return found == 3
+
     async with desk.working():
+        await eventually(failed_thrice, within=20)
         await eventually(lambda: accepted(desk, 20), within=20)
+        await eventually(lambda: no_drafts(desk), within=20)
+    assert failed[2] - failed[0] > 1.5
+    assert await desk.arrived() == one_each(addresses)
+
+
+async def test_a_draft_that_a_stale_process_made_is_removed_by_itself(desk: Desk, eventually) -> None:
+    """The lane's new holder may have looked for strays before that draft was there."""
+    await desk.add()
+    stale = await desk.take(S1)
+    [parcel] = await desk.claim(stale)
+    await desk.fault("odd", "slow", method="drafts.create", delay=0.5, times=1)
+    carrying = asyncio.create_task(Carrier(stale).carry(parcel))
+    await eventually(lambda: one_draft(desk), within=10)
+    await desk.take(S1)
+    with pytest.raises(StaleEpoch):
+        await carrying
+    assert await desk.drafts() == 0
+
+
+async def one_draft(desk: Desk) -> bool:
+    return await desk.drafts() == 1
+
+
+async def test_a_process_that_stood_still_asks_before_it_sends(desk: Desk) -> None:
+    desk.tune(stalled_after=0.0)
+    await desk.add(mode=Mode.DIRECT)
+    stale = await desk.take(S1)
+    parcel, raw = await desk.intend(stale)
+    await desk.take(S1)
+    with pytest.raises(StaleEpoch):
+        await Carrier(stale)._send(parcel, raw)
+    assert await desk.arrived() == {}
+
+
+async def test_a_lane_that_the_database_broke_off_is_searched_for_its_drafts(
+    desk: Desk, database_url: str, eventually
+) -> None:
+    """The draft is made, and the ledger gives up before it could be written down."""
+    addresses = await desk.add(4)
+    whole = desk.ledger
+    async with torn_line(database_url) as (line, url):
+        pool = await open_pool(url)
+        async with Ledger(pool, gap=0.0, give_up_after=0.3) as hasty:
+            desk.ledger = hasty
+            line.tears = 1_000
+            with pytest.raises(ExceptionGroup) as broken:
+                await Lane.run_once(S1, desk.tools)
+            assert broken.group_contains(DatabaseAway)
+        await pool.close()
+    desk.ledger = whole
+    assert await desk.drafts() > 0
+    async with desk.working():
+        await eventually(lambda: accepted(desk, 4), within=20)
         await eventually(lambda: no_drafts(desk), within=20)
     assert await desk.arrived() == one_each(addresses)
 

@@ -1,9 +1,12 @@
 """A delivery goes to another lane, or nowhere, only when its draft is surely gone."""
 
+import asyncio
+
 import pytest
 from delivery_desk import S1, S2, Desk, one_each
 
 from millstream.communication.model import RunState
+from millstream.delivery.lane import Lane
 from millstream.delivery.model import Disposition
 from millstream.delivery.parcel import Parcel
 
@@ -97,7 +100,7 @@ async def test_a_deletion_whose_answer_was_lost_is_believed_when_the_draft_is_go
     assert await desk.arrived() == {"october-0@example.org": 1}
     assert await desk.sent_from() == {S2: 1}
     withdrawals = [outcome for kind, outcome in await desk.attempts(drafted) if kind == "withdraw"]
-    assert withdrawals == ["connection_lost", "gone", "gone"]
+    assert withdrawals == ["intended", "connection_lost", "gone", "gone"]
 
 
 async def test_a_draft_that_is_being_withdrawn_is_not_sent_when_its_lane_opens_again(
@@ -113,8 +116,8 @@ async def test_a_draft_that_is_being_withdrawn_is_not_sent_when_its_lane_opens_a
 
 
 async def test_a_send_by_hand_that_sent_shows_late_is_not_taken_for_our_deletion(open_desk, eventually) -> None:
-    desk = await open_desk(label_lag_seconds=0.8)
-    desk.tune(probe_floor=1.2)
+    desk = await open_desk(label_lag_seconds=1.6)
+    desk.tune(probe_floor=2.0)
     await desk.register(S1, S2)
     await desk.add()
     holding = await desk.take(S1)
@@ -131,7 +134,39 @@ async def test_a_send_by_hand_that_sent_shows_late_is_not_taken_for_our_deletion
 
 
 async def tried_to_withdraw(desk: Desk) -> bool:
-    return bool(await desk.rows("SELECT 1 FROM attempt WHERE kind = 'withdraw'"))
+    return bool(await desk.rows("SELECT 1 FROM attempt WHERE kind = 'withdraw' AND outcome <> 'intended'"))
+
+
+async def test_a_process_that_died_after_removing_a_draft_leaves_no_doubt(
+    desk: Desk, drafted: Parcel, eventually
+) -> None:
+    """The intent stands in the ledger before the draft goes."""
+    await desk.change(RunState.CANCELLED)
+    await desk.fault("after", "hang", method="drafts.delete", delay=30, times=1)
+    dying = asyncio.create_task(Lane.run_once(S1, desk.tools))
+    await eventually(lambda: no_drafts(desk), within=10)
+    dying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+    async with desk.working():
+        await eventually(lambda: ended(desk, Disposition.CANCELLED), within=15)
+    assert await desk.arrived() == {}
+
+
+async def no_drafts(desk: Desk) -> bool:
+    return await desk.drafts() == 0
+
+
+async def test_a_mailbox_that_cannot_be_looked_into_delays_a_withdrawal_only(
+    desk: Desk, drafted: Parcel, eventually
+) -> None:
+    await desk.mailbox(S1).send_draft(drafted.delivery.draft_id or "")
+    await desk.fault("before", "500", method="history.list", times=4)
+    await park(desk, S1, 60)
+    async with desk.working():
+        await eventually(lambda: accepted(desk), within=20)
+    assert await desk.arrived() == {"october-0@example.org": 1}
+    assert await desk.sent_from() == {S1: 1}
 
 
 async def test_a_pause_keeps_drafts_and_a_resume_sends_them(desk: Desk, drafted: Parcel, eventually) -> None:
