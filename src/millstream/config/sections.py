@@ -210,7 +210,7 @@ class DeliverySettings(Section):
         default=4, description="Calls in flight of one lane. Gmail's own number is unpublished; 4 is seldom refused."
     )
     claim: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=16, description="Deliveries that a lane takes at a time."
+        default=8, description="Deliveries that a lane takes at a time."
     )
     slice_seconds: PositiveFloat = Field(
         default=120.0, description="How long a lane's job runs before it gives the worker back and queues itself again."

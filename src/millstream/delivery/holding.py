@@ -69,6 +69,7 @@ class Holding:
         self.width = tools.options.concurrency
         self.changed = asyncio.Event()
         self._smooth = 0
+        self._parking = 0
         self._heard_at = time.monotonic()
         self.own_drafts: set[str] = set()
         """Drafts made under this holding and not yet sent: nobody else can be sending them."""
@@ -109,14 +110,14 @@ class Holding:
 
     async def beat(self) -> None:
         """Heartbeat: write the due dates, hear the lane's state and share of the project's rate."""
-        began = time.monotonic()
+        began, parking = time.monotonic(), self._parking
         before = self.row = replace(self.row, resume_at=self.meter.resume_at)
         pulse: Pulse = await self.tools.store.beat(
             self.grip, self.row, width=self.width, stalled_after=self.options.stalled_after
         )
         self._heard_at = began
         self.meter.share_project(pulse.running)
-        if (self.row.state, self.row.reason) != (before.state, before.reason):
+        if parking or self._parking or (self.row.state, self.row.reason) != (before.state, before.reason):
             return  # it was parked while this answer was on its way
         if pulse.state != self.row.state:
             self.changed.set()
@@ -148,7 +149,11 @@ class Holding:
             return
         log.warning("lane.parked", mailbox=self.grip.mailbox, reason=reason, until=str(until))
         self.row = replace(self.row, state="parked", reason=reason, until=until)  # first: others in flight ask it
-        await self.tools.store.park(self.grip, reason=reason, until=until)
+        self._parking += 1
+        try:
+            await self.tools.store.park(self.grip, reason=reason, until=until)
+        finally:
+            self._parking -= 1
         self.changed.set()
 
     def went_well(self) -> None:

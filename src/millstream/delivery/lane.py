@@ -37,6 +37,7 @@ class Lane:
         self._hand: set[int] = set()
         self._refilling = asyncio.Lock()
         self._ask_again_at = 0.0
+        self._bound_at = 0.0
         self._busy_at = _clock()
         self._ends_at = _clock() + holding.options.slice
         self._quiet = False
@@ -241,14 +242,16 @@ class Lane:
             self._ask_again_at = _clock() + _POLL
             return
         wanted = self._appetite()
-        self._buffer.extend(
-            await lane.tools.store.bound(
-                lane.grip,
-                in_hand=list(self._hand),
-                most=max(wanted, lane.width),
-                resting=lane.row.state != "parked" and not lane.sends,
+        if not wanted or _clock() >= self._bound_at:
+            self._bound_at = _clock() + _POLL  # what it holds comes due by the clock: no need to ask at every claim
+            self._buffer.extend(
+                await lane.tools.store.bound(
+                    lane.grip,
+                    in_hand=list(self._hand),
+                    most=max(wanted, lane.width),
+                    resting=lane.row.state != "parked" and not lane.sends,
+                )
             )
-        )
         if not self._buffer and not wanted and not self._hand and lane.sends:
             await lane.park("day_budget", lane.meter.day_frees_at())
         if not self._buffer and wanted:

@@ -36,7 +36,7 @@ class LaneMeter:
         offset = time.monotonic() - time.time()
         rows = [(row["at"] + offset, row) for row in spent]
         self._window.restore([(at, row["units"]) for at, row in rows])
-        self._messages.restore([(at, 1) for at, row in rows if row["sent"]])
+        self._messages.restore([(at, row["sent"]) for at, row in rows if row["sent"]])
         self._bytes.restore([(at, row["bytes"]) for at, row in rows if row["bytes"]])
 
     def share_project(self, running: int) -> None:

@@ -30,7 +30,7 @@ class DeliveryOptions:
     sender: Sender = field(default_factory=Sender)
     concurrency: int = 4
     """Calls in flight a lane starts with and never exceeds; Gmail's own number is unpublished."""
-    claim: int = 16
+    claim: int = 8
     """Deliveries an unhurried lane takes at a time."""
     slice: float = 120.0
     """How long a lane's job runs before it gives the worker back."""

@@ -168,13 +168,17 @@ FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r
 ORDER BY d.id;
 
 -- name: spent
--- What this mailbox spent since a time, in time's order: the ledger that budgets and windows are counted from.
+-- What this mailbox spent since a time, in time's order: the ledger that budgets and windows are counted from. The last
+-- two minutes come one by one, for the window; what is older by the minute, for the day.
 -- A send counts where it happened or may have; one whose process died before it could say so counts where it was found.
-SELECT extract(epoch FROM a.at)::float8 AS at, a.units, a.bytes,
-       ((a.kind = 'send' AND a.effect <> 'no') OR (a.kind IN ('probe', 'withdraw') AND a.outcome = 'sent'
-        AND NOT EXISTS (SELECT 1 FROM attempt s WHERE s.delivery_id = a.delivery_id AND s.mailbox = a.mailbox
-                        AND s.kind = 'send' AND s.effect = 'unknown'))) AS sent
-FROM attempt a WHERE a.mailbox = :mailbox AND a.at > now() - make_interval(secs => :seconds) ORDER BY a.at;
+SELECT extract(epoch FROM max(a.at))::float8 AS at, sum(a.units)::bigint AS units, sum(a.bytes)::bigint AS bytes,
+       count(*) FILTER (WHERE (a.kind = 'send' AND a.effect <> 'no')
+           OR (a.kind IN ('probe', 'withdraw') AND a.outcome = 'sent'
+               AND NOT EXISTS (SELECT 1 FROM attempt s WHERE s.delivery_id = a.delivery_id AND s.mailbox = a.mailbox
+                               AND s.kind = 'send' AND s.effect = 'unknown'))) AS sent
+FROM attempt a WHERE a.mailbox = :mailbox AND a.at > now() - make_interval(secs => :seconds)
+GROUP BY CASE WHEN a.at > now() - interval '2 minutes' THEN a.at ELSE date_trunc('minute', a.at) END
+ORDER BY at;
 
 -- name: first_sent^
 -- When this mailbox sent for the first time: its warm-up age.

@@ -96,7 +96,8 @@ class Window:
             return
         ticket.open = False
         self._open -= ticket.cost
-        self._append(now, ticket.cost)
+        if self._rate is not None:  # without a rate nothing would ever leave the log again
+            self._append(now, ticket.cost)
 
     def restore(self, entries: Iterable[tuple[float, int]]) -> None:
         """Take over what was spent before a restart: (time, cost), in any order, on this window's clock."""

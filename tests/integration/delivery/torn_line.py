@@ -1,4 +1,4 @@
-"""A line to the database that can be torn at the worst moment: after COMMIT was passed on, before its answer."""
+"""A line to the database that can be torn at the worst moment: after a commit was passed on, before its answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_COMMIT = b"COMMIT\x00"
+_CHANGES = b'"lane_epoch"'
+"""Stands in the ledger's changes, and nowhere else; they are committed by the statement that brings them."""
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class TornLine:
         back = asyncio.create_task(_pass(from_server, writer))
         try:
             while data := await reader.read(65_536):
-                tear = self.tears > 0 and _COMMIT in data
+                tear = self.tears > 0 and _CHANGES in data
                 if tear:
                     self.tears -= 1
                     back.cancel()

@@ -159,19 +159,31 @@ CREATE FUNCTION audit_append(entries json) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     head  audit_head%ROWTYPE;
     entry record;
+    seqs  bigint[] := '{}';
+    hashes bytea[] := '{}';
     stamp text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 BEGIN
     IF entries IS NULL OR json_array_length(entries) = 0 THEN
         RETURN NULL;
     END IF;
     SELECT * INTO head FROM audit_head FOR UPDATE;
-    FOR entry IN SELECT * FROM json_to_recordset(entries) AS e(actor text, kind text, subject text, payload json) LOOP
+    FOR entry IN
+        SELECT convert_to(E'\x1f' || stamp || E'\x1f' || actor || E'\x1f' || kind || E'\x1f' || subject || E'\x1f' || payload,
+                          'UTF8') AS words
+        FROM json_to_recordset(entries) AS e(actor text, kind text, subject text, payload text)
+    LOOP
         head.seq := head.seq + 1;
-        head.hash := sha256(head.hash || convert_to(
-            concat_ws(E'\x1f', head.seq, stamp, entry.actor, entry.kind, entry.subject, entry.payload::text), 'UTF8'));
-        INSERT INTO audit (seq, at, actor, kind, subject, payload, hash)
-        VALUES (head.seq, stamp, entry.actor, entry.kind, entry.subject, entry.payload::text, head.hash);
+        head.hash := sha256(head.hash || head.seq::text::bytea || entry.words);
+        seqs := seqs || head.seq;
+        hashes := hashes || head.hash;
     END LOOP;
+    -- One insert for all: it costs half of an insert each.
+    INSERT INTO audit (seq, at, actor, kind, subject, payload, hash)
+    SELECT e.seq, stamp, e.actor, e.kind, e.subject, e.payload, e.hash
+    FROM ROWS FROM (
+        json_to_recordset(entries) AS (actor text, kind text, subject text, payload text),
+        unnest(seqs), unnest(hashes)
+    ) AS e(actor, kind, subject, payload, seq, hash);
     UPDATE audit_head SET seq = head.seq, hash = head.hash;
     RETURN head.seq;
 END $$;
