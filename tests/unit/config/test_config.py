@@ -138,7 +138,7 @@ def test_a_broken_file_is_told_with_the_place(load: Load) -> None:
 def test_a_missing_file_is_only_an_error_when_it_was_named(tmp_path: Path, load: Load) -> None:
     load()
     (tmp_path / "millstream.toml").unlink()
-    assert config.load().delivery.claim == 16
+    assert config.load().delivery.claim == 8
     with pytest.raises(ConfigUnreadable, match="does not exist"):
         config.load(tmp_path / "missing.toml")
 
