@@ -73,7 +73,7 @@ async def test_ctrl_c_in_the_middle_of_a_worker_ends_it_in_order(stage: Stage, e
 
 
 async def test_ctrl_c_in_the_middle_of_a_submit_loses_nothing(stage: Stage, eventually) -> None:
-    lines = 40_000
+    lines = 25_000
     driver = stage.driver(*(record(number) for number in range(lines)))
     submit = await stage.start("run", "submit", str(driver))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +62,29 @@ async def test_a_database_that_is_away_for_ten_seconds_costs_time_alone(bare_sta
     assert worker.alive
     assert await stage.arrived() == one_each(addresses)
     assert await stage.chain_is_intact()
+    await stage.clear()
+    await server.stop()
+
+
+@pytest.mark.slow  # it has to outlast the last patience
+async def test_ctrl_c_while_the_database_is_away_is_bounded(bare_stage: Stage, eventually) -> None:
+    stage = bare_stage
+    server = await EmbeddedServer.start(stage.folder / "database")
+    stage.database_url = server.url
+    stage.configure("s1@bank.example", "s2@bank.example")
+    addresses = await stage.submit(200)
+    await stage.slow(0.2)
+    worker = await stage.worker()
+    await eventually(stage.reached(10), within=START)
+    await server._control("stop", "-m", "immediate")
+    worker.signal(signal.SIGINT)
+    await worker.end(60)
+    await server._launch()
+    await stage.fair_weather()
+    await stage.worker()
+    await eventually(stage.done(200), within=START)
+    await eventually(stage.no_drafts, within=30)
+    assert await stage.arrived() == one_each(addresses)
     await stage.clear()
     await server.stop()
 

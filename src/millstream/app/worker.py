@@ -17,6 +17,8 @@ from millstream.delivery.lane import Lane
 from millstream.delivery.ledger import Ledger
 from millstream.gmail import Gmail
 from millstream.log import get_logger
+from millstream.storage.errors import DatabaseError
+from millstream.storage.pool import transaction
 from millstream.work.engine import Engine, EngineOptions, Sweep
 
 log = get_logger(__name__)
@@ -27,6 +29,8 @@ _BOARD_EVERY = 0.4
 _DUE_EVERY = 0.5
 _CANCEL_EVERY = 0.5
 _DAY_EVERY = 30.0
+_LAST_PATIENCE = 10.0
+"""How long a worker that was asked to stop waits for a database that is away: what it knows is settled by evidence."""
 
 
 async def run_worker(settings: Settings) -> None:
@@ -41,7 +45,7 @@ async def run_worker(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopping.set)
     async with open_house(settings) as house:
-        await house.lanes.register(settings.senders.pools)
+        await house.lanes.register(settings.senders.pools, retire=True)
         await work(house, stopping)
 
 
@@ -77,8 +81,30 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
             ]
-            await engine.run(stopping, sweeps)
+            impatient = asyncio.create_task(_stop_waiting(house, stopping))
+            try:
+                await engine.run(stopping, sweeps)
+            finally:
+                impatient.cancel()
+                await asyncio.gather(impatient, return_exceptions=True)
         log.info("worker.stopped")
+
+
+async def _stop_waiting(house: House, stopping: asyncio.Event) -> None:
+    """Once the worker was asked to stop: close the pool of a database that stays away, so that nobody waits for it."""
+    await stopping.wait()
+    away_since: float | None = None
+    clock = asyncio.get_running_loop().time
+    while away_since is None or clock() - away_since < _LAST_PATIENCE:
+        try:
+            async with transaction(house.pool, patience=1.0) as connection:
+                await connection.execute("SELECT 1")
+            away_since = None
+        except DatabaseError:
+            away_since = away_since or clock()
+        await asyncio.sleep(0.5)
+    log.warning("worker.database_away", waited=_LAST_PATIENCE)
+    await house.pool.close()
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ class Lane:
         self._refilling = asyncio.Lock()
         self._ask_again_at = 0.0
         self._bound_at = 0.0
+        self._asked = False
         self._busy_at = _clock()
         self._ends_at = _clock() + holding.options.slice
         self._quiet = False
@@ -172,7 +173,7 @@ class Lane:
             self._quiet = False
 
     def _idle(self) -> bool:
-        if self._hand or self._buffer or self._refilling.locked():
+        if self._hand or self._buffer or not self._asked:
             self._busy_at = _clock()
         return _clock() - self._busy_at > self._lane.options.linger
 
@@ -252,10 +253,11 @@ class Lane:
                     resting=lane.row.state != "parked" and not lane.sends,
                 )
             )
-        if not self._buffer and not wanted and not self._hand and lane.sends:
+        if not self._buffer and not self._hand and lane.sends and lane.meter.messages_left() < 1:
             await lane.park("day_budget", lane.meter.day_frees_at())
         if not self._buffer and wanted:
             self._buffer.extend(await lane.tools.store.claim(lane.grip, pool=lane.pool, most=wanted))
+        self._asked = True
         if not self._buffer:
             self._ask_again_at = _clock() + _POLL
 

@@ -44,6 +44,10 @@ JOIN json_to_recordset(:changes::json) AS c(id bigint, version integer, lane tex
 INSERT INTO lane (mailbox, pool) VALUES (:mailbox, :pool)
 ON CONFLICT (mailbox) DO UPDATE SET pool = excluded.pool WHERE lane.pool <> excluded.pool;
 
+-- name: retire_lanes!
+-- Mailboxes that are configured no more claim nothing; what they hold they still bring to its end.
+UPDATE lane SET pool = '' WHERE mailbox <> ALL(:mailboxes) AND pool <> '';
+
 -- name: take_lane<!
 -- Take a lane over: the epoch rises, and whoever held it before writes nothing any more. A holder that did not leave in
 -- order may have left a draft that nobody knows. A park that is over is over.

@@ -49,13 +49,16 @@ class LaneStore:
         self._pool = pool
         self._patience = patience
 
-    async def register(self, pools: Mapping[str, Iterable[str]]) -> None:
-        """Give every sender mailbox of every pool its lane."""
+    async def register(self, pools: Mapping[str, Iterable[str]], *, retire: bool = False) -> None:
+        """Give every sender mailbox of every pool its lane; with `retire` lanes of others claim nothing any more."""
 
         async def work(conn: Connection) -> None:
             for pool, mailboxes in pools.items():
                 for mailbox in mailboxes:
                     await queries.register_lane(conn, mailbox=mailbox, pool=pool)
+            if retire:
+                known = [mailbox for mailboxes in pools.values() for mailbox in mailboxes]
+                await queries.retire_lanes(conn, mailboxes=known)
 
         await persist(self._pool, work, give_up_after=self._patience)
 
