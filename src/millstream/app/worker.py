@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,6 +63,9 @@ async def work(house: House, stopping: asyncio.Event) -> None:
         async def lane(mailbox: str) -> None:
             await Lane.run_once(mailbox, tools)
 
+        # What stands now stands until the end: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         async with Engine(house.database_url, engine_options) as engine:
             engine.job(LANE_JOB, lane)
 

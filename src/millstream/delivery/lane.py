@@ -240,7 +240,7 @@ class Lane:
         lane = self._lane
         resume = lane.meter.resume_at
         if lane.ending or (resume is not None and resume > datetime.now(UTC)):
-            self._ask_again_at = _clock() + _POLL
+            self._asked, self._ask_again_at = True, _clock() + _POLL
             return
         wanted = self._appetite()
         if not wanted or _clock() >= self._bound_at:

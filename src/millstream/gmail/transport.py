@@ -89,6 +89,8 @@ class Transport:
                 headers=headers,
                 timeout=self._long if large else self._short,
                 allow_redirects=False,
+                # A POST is never tried twice by aiohttp, so the hot calls go without what keeps the others from it.
+                middlewares=() if verb == "POST" else None,
             )
         except _FailedError as failed:
             raise translate.broken(call, failed.cause) from failed.cause
