@@ -9,14 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from millstream.communication.model import Mode, RunState
+from millstream.communication.model import RunState
 from millstream.delivery.drill import Point
 from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Delivery, Disposition, Kind
 from millstream.delivery.parcel import Parcel, write_letter
 from millstream.delivery.policy import Lane, Next, Verdict, backoff, judge, probe_gap
-from millstream.delivery.transport import Sent, Staged, Unsent, find_sent
+from millstream.delivery.transport import Guarantee, Sent, Staged, Unsent, find_sent
 from millstream.gmail.errors import Effect, Fault, GmailError, NotFound, ScopeMissing
 from millstream.mime.errors import MimeError
 from millstream.quota import Ticket
@@ -73,7 +73,7 @@ class Carrier:
         raw = await self._write(parcel)
         if raw is None:
             return
-        if parcel.mode is Mode.DIRECT:
+        if self._lane.transport(parcel.mode).guarantee is Guarantee.EVIDENCE:  # nothing to stage
             parcel = await self._intend(parcel)
             await self._send(parcel, raw)
             return
@@ -154,8 +154,7 @@ class Carrier:
 
     async def _send(self, parcel: Parcel, raw: bytes | None) -> None:
         lane, before = self._lane, parcel.delivery
-        method = "drafts.send" if parcel.mode is Mode.DRAFT else "messages.send"
-        ticket = await self._ticket(parcel, method)
+        ticket = await self._ticket(parcel, lane.transport(parcel.mode).sending)
         if ticket is None:
             return
         lane.meter.sent()

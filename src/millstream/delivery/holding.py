@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -67,7 +66,6 @@ class Holding:
         self.history_id = row.history_id
         self.stale = False
         self.width = tools.options.concurrency
-        self.changed = asyncio.Event()
         self._smooth = 0
         self._parking = 0
         self._heard_at = time.monotonic()
@@ -119,8 +117,6 @@ class Holding:
         self.meter.share_project(pulse.running)
         if parking or self._parking or (self.row.state, self.row.reason) != (before.state, before.reason):
             return  # it was parked while this answer was on its way
-        if pulse.state != self.row.state:
-            self.changed.set()
         self.row = replace(self.row, state=pulse.state, reason=pulse.reason)
 
     async def assure(self) -> None:
@@ -154,7 +150,6 @@ class Holding:
             await self.tools.store.park(self.grip, reason=reason, until=until)
         finally:
             self._parking -= 1
-        self.changed.set()
 
     def went_well(self) -> None:
         """After enough sends without complaint one more call in flight is allowed again."""

@@ -37,8 +37,6 @@ TRANSITIONS: dict[Disposition, frozenset[Disposition]] = {
 }
 
 FINAL = frozenset({D.CANCELLED})
-LEFT = frozenset({D.ACCEPTED})
-BOUND = frozenset({D.QUEUED, D.DRAFTED, D.SENDING, D.UNCERTAIN})
 
 
 class Kind(StrEnum):

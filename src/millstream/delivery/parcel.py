@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from millstream.communication.model import Document, Mode, Policy, Recipient, RunState
+from millstream.communication.model import Document, Mode, Policy, Recipient
 from millstream.delivery.model import Delivery, Disposition
 from millstream.delivery.options import Sender
 from millstream.mime.address import plus_address
@@ -39,7 +39,6 @@ class Parcel:
     stream: str
     mode: Mode
     policy: Policy
-    run_state: RunState
 
     def at(self, delivery: Delivery) -> Parcel:
         """The same content, the delivery as it stands now."""
@@ -64,7 +63,6 @@ def parcel_of(row: Mapping[str, Any]) -> Parcel:
         stream=row["stream"],
         mode=Mode(row["mode"]),
         policy=Policy.from_json(row["policy"]),
-        run_state=RunState(row["run_state"]),
     )
 
 

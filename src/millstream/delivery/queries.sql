@@ -141,7 +141,7 @@ ORDER BY l.mailbox;
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
-       r.state AS run_state, r.mode, r.policy
+       r.mode, r.policy
 FROM delivery d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain') AND d.due_at <= now()
   AND d.id <> ALL(:in_hand)
@@ -167,7 +167,7 @@ WITH next AS (
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
-       r.state AS run_state, r.mode, r.policy
+       r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 ORDER BY d.id;
 

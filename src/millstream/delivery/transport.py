@@ -57,6 +57,8 @@ class Transport(Protocol):
     """One road out of one mailbox. Every method raises `GmailError` (or the relay's counterpart)."""
 
     guarantee: Guarantee
+    sending: str
+    """The method by which it sends, as the limits name it."""
 
     async def stage(self, raw: bytes) -> Staged:
         """Put the letter there without sending it."""
@@ -79,6 +81,7 @@ class DraftTransport:
     """`drafts.create`, then `drafts.send`: the draft is the token."""
 
     guarantee = Guarantee.TOKEN
+    sending = "drafts.send"
 
     def __init__(self, calls: MailboxClient, reads: MailboxClient) -> None:
         self._calls = calls
@@ -111,6 +114,7 @@ class DirectTransport:
     """`messages.send` with our header, for tenants that grant no drafts."""
 
     guarantee = Guarantee.EVIDENCE
+    sending = "messages.send"
 
     def __init__(self, calls: MailboxClient, reads: MailboxClient) -> None:
         self._calls = calls
