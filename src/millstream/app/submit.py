@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from millstream.app.house import House
+from millstream.app.memory import calm_collector
 from millstream.app.options import composer
 from millstream.communication.model import Run
 from millstream.intake.driver import Driver
@@ -17,6 +18,7 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
     Raises:
         IntakeError: the driver, the composer or a store failed; what was committed stays.
     """
+    calm_collector()
     settings = house.settings
     services = Services(house.runs, house.documents, composer(settings))
     options = IntakeOptions(

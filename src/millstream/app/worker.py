@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from millstream.app.house import House, open_house
+from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
@@ -30,8 +30,6 @@ _BOARD_EVERY = 0.4
 _DUE_EVERY = 0.5
 _CANCEL_EVERY = 0.5
 _DAY_EVERY = 30.0
-_GARBAGE = 20_000
-"""Objects between two walks of the collector: a lane's own have no cycles, so Python's 700 are walks in vain."""
 _LAST_PATIENCE = 10.0
 """How long a worker that was asked to stop waits for a database that is away: what it knows is settled by evidence."""
 
@@ -65,10 +63,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
         async def lane(mailbox: str) -> None:
             await Lane.run_once(mailbox, tools)
 
-        # What stands now stands until the end: the collector need not walk through it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE, 20, 20)
+        calm_collector()
         async with Engine(house.database_url, engine_options) as engine:
             engine.job(LANE_JOB, lane)
 
