@@ -1,24 +1,36 @@
 """What a mail server tells a sender: a bounce, a delay, or that the sender has reached a limit.
 
 Judged by structure alone. Gmail words its notices in the language of the mailbox, so words say nothing; addresses,
-fields and status codes do (RFC 3464, RFC 3834).
+fields and status codes do (RFC 3464, RFC 3834). Reports without RFC 3464's parts: see plain_report.
 """
 
 import re
-from dataclasses import dataclass
-from email.utils import parseaddr
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from millstream.mime.charset import clean, decode
 from millstream.mime.letter import HEADER_DELIVERY
-from millstream.mime.read import Headers, Part, parts, read_headers
+from millstream.mime.people import domain_of, lower, mailboxes
+from millstream.mime.plain_report import LONGEST, PlainReport, read_plain
+from millstream.mime.status import DeliveryStatus, Severity, is_limit
+from millstream.mime.structure import Headers, Part, leaves, read_headers
 
 GMAIL_DAEMON: Final = "mailer-daemon@googlemail.com"
-_DAEMONS: Final = frozenset({"mailer-daemon", "postmaster"})
-# "5.4.5 Daily user sending limit exceeded"; 4.7.x are the rate limits of support.google.com/a/answer/6140680.
-_LIMIT_STATUS = re.compile(r"5\.4\.5|4\.7\.\d{1,3}")
+_DAEMONS: Final = frozenset({"mailer-daemon", "mail-daemon", "postmaster"})
+_REPORTS: Final = ("message/delivery-status", "message/global-delivery-status")  # RFC 3464, RFC 6533
+RETURNED: Final = (
+    "message/rfc822",
+    "text/rfc822-headers",
+    "message/rfc822-headers",
+    "message/global",
+    "message/global-headers",
+)
+_LONGEST_RETURNED_HEAD: Final = 64 * 1024
+_MOST_STATUSES: Final = 100
+_LONGEST_VALUE: Final = 1000
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
-_GROUPS = re.compile(rb"(?:\r?\n){2,}")
+_GROUPS = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
 
 
 class DaemonKind(StrEnum):
@@ -26,32 +38,7 @@ class DaemonKind(StrEnum):
 
     LIMIT_NOTICE = "limit_notice"  # the sender has reached a limit; the message was not sent; no recipient's fault
     BOUNCE = "bounce"  # about a recipient: failed or delayed, see the statuses
-    OTHER = "other"  # no mail server's message at all, or one about nothing that we sent
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryStatus:
-    """What a report says of one recipient (RFC 3464 §2.3); empty where it says nothing."""
-
-    recipient: str
-    action: str
-    status: str
-    remote_mta: str = ""
-    diagnostic: str = ""
-
-    @property
-    def permanent(self) -> bool:
-        """Whether the server will not try again and a new try would fail as well."""
-        return self.action != "delayed" and self.status.startswith("5") and not self.about_sender
-
-    @property
-    def about_sender(self) -> bool:
-        """Whether the sender's limit, not the recipient, stopped the message, and nobody will try again.
-
-        A delayed message is still under way: sending it once more would make two. A remote server's word is
-        about that server.
-        """
-        return self.action != "delayed" and not self.remote_mta and bool(_LIMIT_STATUS.fullmatch(self.status))
+    OTHER = "other"  # no mail server's message at all, or one about nothing that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +56,20 @@ class DaemonReport:
         """The delivery that the returned headers name."""
         return self.returned.get(HEADER_DELIVERY) if self.returned else None
 
+    @property
+    def severity(self) -> Severity | None:
+        """The worst that it says of any recipient; None for a report that is no bounce."""
+        if self.kind is not DaemonKind.BOUNCE:
+            return None
+        found = {status.severity for status in self.statuses}
+        return next((one for one in (Severity.HARD, Severity.SOFT, Severity.DELAYED) if one in found), Severity.HARD)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom it is about, in lower case, each once: as we wrote them first, then as the server knew them."""
+        named = [one for status in self.statuses for one in (status.original, status.recipient) if one]
+        return tuple(dict.fromkeys(map(lower, (*named, *self.failed_recipients))))
+
 
 def classify_daemon(message: bytes) -> DaemonKind:
     """Whether a message is Gmail's limit notice, a bounce (or delay), or something else.
@@ -81,61 +82,109 @@ def classify_daemon(message: bytes) -> DaemonKind:
 def read_daemon(message: bytes) -> DaemonReport:
     """The report in a message; attachments and returned bodies are not decoded. Never fails."""
     headers = read_headers(message)
-    if not _from_daemon(headers):
+    if not from_daemon(headers):
         return DaemonReport(DaemonKind.OTHER)
-    leaves = list(parts(message))
-    reports = [leaf for leaf in leaves if leaf.headers.content_type == "message/delivery-status"]
-    groups = [group for report in reports for group in _groups(report)]
-    statuses = tuple(_status(group) for group in groups if "Final-Recipient" in group or "Original-Recipient" in group)
-    original = next((value for group in groups if (value := group.get("X-Original-Message-ID"))), None)
-    failed = tuple(one.strip() for one in headers.get("X-Failed-Recipients", "").split(",") if one.strip())
-    return DaemonReport(_kind(headers, statuses, failed), statuses, failed, original, _returned(leaves))
+    return read_report(headers, leaves(message, headers).parts)
 
 
-def _from_daemon(headers: Headers) -> bool:
+def from_daemon(headers: Headers) -> bool:
     """From a mail server: by its address or by the form of its report, and never with somebody to answer to."""
-    if headers.get("Return-Path", "<>").strip() != "<>":
+    path = return_path(headers)
+    sender = _sender(headers)
+    local = sender.partition("@")[0]
+    if path is not None and not _null(path) and path.partition("@")[0] not in _DAEMONS:
         return False
-    report = headers.content_type == "multipart/report" and headers.parameter("report-type") == "delivery-status"
-    return report or _sender(headers).partition("@")[0] in _DAEMONS
+    if headers.content_type == "multipart/report":
+        return (headers.parameter("report-type") or "").lower() == "delivery-status" or local in _DAEMONS
+    # A postmaster may be a person; without RFC 3464's form the empty path has to be there.
+    return local in _DAEMONS and (path is not None or local != "postmaster")
+
+
+def return_path(headers: Headers) -> str | None:
+    """The envelope sender in lower case, empty for ``<>``, None when no server noted it."""
+    value = headers.get("Return-Path")
+    return None if value is None else lower(value.strip().strip("<>").strip())
+
+
+def read_report(headers: Headers, parts: tuple[Part, ...]) -> DaemonReport:
+    """The report in a message that from_daemon has let in."""
+    groups = [group for part in parts if part.headers.content_type in _REPORTS for group in _groups(part)]
+    about = [group for group in groups if "Final-Recipient" in group or "Original-Recipient" in group]
+    statuses = tuple(_status(group) for group in about[:_MOST_STATUSES])
+    original = next((value for group in groups if (value := clean(group.get("X-Original-Message-ID", "")))), None)
+    listed = headers.get("X-Failed-Recipients", "")[:_LONGEST_VALUE].split(",")
+    failed = tuple(clean(one).strip() for one in listed if one.strip())
+    report = DaemonReport(DaemonKind.OTHER, statuses, failed, original, _returned(parts))
+    plain = PlainReport()
+    if not statuses:
+        plain = _plain(headers, parts, failed)
+        report = replace(report, statuses=plain.statuses, returned=report.returned or plain.returned)
+    return replace(report, kind=_kind(headers, report, plain))
+
+
+def _kind(headers: Headers, report: DaemonReport, plain: PlainReport) -> DaemonKind:
+    gmail = _automatic(headers) and _sender(headers) == GMAIL_DAEMON
+    about_recipients = [status for status in report.statuses if not status.about_sender and status.severity is not None]
+    if gmail and not report.failed_recipients and (not about_recipients or is_limit(plain.notice)):
+        succeeded = report.statuses and all(status.severity is None for status in report.statuses)
+        return DaemonKind.OTHER if succeeded else DaemonKind.LIMIT_NOTICE
+    if about_recipients or report.failed_recipients:
+        return DaemonKind.BOUNCE
+    return DaemonKind.BOUNCE if any(status.severity for status in report.statuses) else DaemonKind.OTHER
+
+
+def _plain(headers: Headers, parts: tuple[Part, ...], failed: tuple[str, ...]) -> PlainReport:
+    text = next((part for part in parts if part.headers.content_type == "text/plain"), None)
+    if text is None:
+        return PlainReport()
+    words = clean(decode(text.content(LONGEST), text.headers.parameter("charset") or "").replace("\r\n", "\n"))
+    receivers = [one.address for name in ("To", "Delivered-To") for one in mailboxes(headers.get(name, ""))]
+    return read_plain(words, failed=failed, us={lower(one) for one in (*receivers, _sender(headers))})
+
+
+def _automatic(headers: Headers) -> bool:
+    return headers.get("Auto-Submitted", "no").partition(";")[0].strip().lower() != "no"  # RFC 3834 §5
 
 
 def _sender(headers: Headers) -> str:
-    return parseaddr(headers.get("From", ""))[1].lower()
+    found = mailboxes(headers.get("From", ""))
+    return lower(found[0].address) if found else ""
 
 
-def _kind(headers: Headers, statuses: tuple[DeliveryStatus, ...], failed: tuple[str, ...]) -> DaemonKind:
-    if failed or any(not status.about_sender for status in statuses):
-        return DaemonKind.BOUNCE
-    automatic = headers.get("Auto-Submitted", "no").partition(";")[0].strip().lower() != "no"  # RFC 3834 §5
-    if automatic and _sender(headers) == GMAIL_DAEMON:
-        return DaemonKind.LIMIT_NOTICE
-    return DaemonKind.BOUNCE if statuses else DaemonKind.OTHER
+def _null(path: str) -> bool:
+    return path in ("", "#@[]")  # the second is qmail's, for a bounce of a bounce
 
 
 def _groups(report: Part) -> list[Headers]:
     """The field groups of a report: the message's first, then one for each recipient (RFC 3464 §2.1)."""
-    return [read_headers(group) for group in _GROUPS.split(report.content().strip()) if group]
+    content = report.content(LONGEST).strip()
+    return [read_headers(group) for group in _GROUPS.split(content, _MOST_STATUSES) if group]
 
 
 def _status(group: Headers) -> DeliveryStatus:
     code = _STATUS.match(group.get("Status", ""))
+    final, original = _typed(group.get("Final-Recipient")), _typed(group.get("Original-Recipient"))
+    final, original = _address(final), _address(original)
     return DeliveryStatus(
-        recipient=_typed(group.get("Final-Recipient") or group.get("Original-Recipient")),
-        action=group.get("Action", "").strip().lower(),
+        recipient=final or original,
+        action=_typed(group.get("Action")).lower(),
         status=code[0] if code else "",
         remote_mta=_typed(group.get("Remote-MTA")),
         diagnostic=_typed(group.get("Diagnostic-Code")),
+        original=original if lower(original) != lower(final) and final else "",
     )
+
+
+def _address(text: str) -> str:
+    return text.strip("<>").strip() if domain_of(text) else text
 
 
 def _typed(value: str | None) -> str:
     """``rfc822; a@b.example`` without its type."""
-    kind, semicolon, rest = (value or "").partition(";")
+    kind, semicolon, rest = clean((value or "")[:_LONGEST_VALUE]).partition(";")
     return (rest if semicolon else kind).strip()
 
 
-def _returned(leaves: list[Part]) -> Headers | None:
-    kinds = ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers")
-    leaf = next((leaf for leaf in leaves if leaf.headers.content_type in kinds), None)
-    return read_headers(leaf.body) if leaf else None
+def _returned(parts: tuple[Part, ...]) -> Headers | None:
+    part = next((part for part in parts if part.headers.content_type in RETURNED), None)
+    return read_headers(part.content(_LONGEST_RETURNED_HEAD).lstrip(b"\r\n")) if part else None
