@@ -46,7 +46,7 @@ class Answer:
         return self.reasons[0] if self.reasons else ""
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Answer:
+def read_answer(status: int, headers: Mapping[str, str], body: bytes | bytearray, now: datetime) -> Answer:
     """Read a refusal of the API or of the token endpoint; never raises.
 
     ``now`` is our clock (aware). Moments stated by Google are moved to it when the two clocks differ
@@ -82,7 +82,7 @@ def _api_error(error: Mapping[str, Any]) -> tuple[tuple[str, ...], str, list[Any
     return reasons, str(error.get("message") or ""), details
 
 
-def plain_text(body: bytes) -> str:
+def plain_text(body: bytes | bytearray) -> str:
     """What a person would read of an HTML (or any other) body, on one line."""
     page = body[:_READABLE].decode("utf-8", "replace")
     title = _TITLE.search(page)

@@ -27,6 +27,8 @@ from millstream.gmail.model import (
     Page,
     Profile,
     SendAs,
+    Watch,
+    WatchBehavior,
 )
 from millstream.gmail.options import GmailOptions
 from millstream.gmail.tokens import TokenSource
@@ -36,6 +38,8 @@ _JSON = "application/json"
 _MAIL = "message/rfc822"
 _UNAUTHORIZED = 401
 _SUCCESS = range(200, 300)
+_SHOWN = 65_536
+"""Bytes of an answer that an error may quote from; a slice of a shorter one is no copy."""
 
 _Result = TypeVar("_Result")
 
@@ -55,10 +59,14 @@ _VERBS = {
     "messages.send": _Verb("POST", write=True, content_type=_MAIL),
     "messages.get": _Verb("GET"),
     "messages.list": _Verb("GET"),
+    "messages.modify": _Verb("POST", write=True, content_type=_JSON),
     "history.list": _Verb("GET"),
     "labels.list": _Verb("GET"),
     "getProfile": _Verb("GET"),
     "settings.sendAs.list": _Verb("GET"),
+    # Not told as writes: whether one happened matters to nobody, as it may always be repeated.
+    "watch": _Verb("POST", content_type=_JSON),
+    "stop": _Verb("POST"),
 }
 
 METHODS = frozenset(_VERBS)
@@ -155,9 +163,20 @@ class MailboxClient:
         page_token: str | None = None,
         *,
         page_size: int = 500,
+        include_spam_trash: bool = False,
     ) -> Page[MessageRef]:
-        """Messages that carry all the labels, newest first. Labels are current at once, a query lags behind."""
-        url = self._url("/messages", labelIds=label_ids, q=query, maxResults=page_size, pageToken=page_token)
+        """Messages that carry all the labels, newest first. Labels are current at once, a query lags behind.
+
+        Raises PageTokenInvalid when there is no such page any more.
+        """
+        url = self._url(
+            "/messages",
+            labelIds=label_ids,
+            q=query,
+            maxResults=page_size,
+            pageToken=page_token,
+            includeSpamTrash="true" if include_spam_trash else None,
+        )
         return await self._call(
             "messages.list", url, lambda answer: decode.page(answer, "messages", decode.message_ref)
         )
@@ -165,7 +184,11 @@ class MailboxClient:
     async def list_history(
         self, start: int, label_id: str | None = None, page_token: str | None = None, *, page_size: int = 500
     ) -> HistoryPage:
-        """Messages added after a history id. Raises HistoryExpired when Gmail no longer keeps it."""
+        """Messages added after a history id, a page of at most 500 records.
+
+        A page may be empty and still have a next one. Raises HistoryExpired when Gmail no longer keeps the id, and
+        PageTokenInvalid when the page is gone: then begin again from ``last_record`` of the page before.
+        """
         url = self._url(
             "/history",
             startHistoryId=start,
@@ -188,6 +211,28 @@ class MailboxClient:
         """The addresses the mailbox may write as."""
         return await self._call("settings.sendAs.list", self._url("/settings/sendAs"), decode.send_as)
 
+    async def modify_message(self, message_id: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Message:
+        """Put labels (by id) on a message and take others off it; done again it changes nothing more."""
+        body = orjson.dumps({"addLabelIds": add, "removeLabelIds": remove})
+        return await self._call(
+            "messages.modify", self._url(f"/messages/{_part(message_id)}/modify"), decode.message, body
+        )
+
+    async def watch(self, topic: str, label_ids: tuple[str, ...] = (), behavior: WatchBehavior = "include") -> Watch:
+        """Have Gmail tell a Pub/Sub topic (``projects/P/topics/T``) that this mailbox has news, for a week at most.
+
+        ``behavior`` says whether changes with these labels alone are told, or all the others. A new watch takes the
+        place of the one before. Labels leak (google-api-nodejs-client issue 2301): look into the history, always.
+        """
+        asked: dict[str, object] = {"topicName": topic}
+        if label_ids:
+            asked |= {"labelIds": label_ids, "labelFilterBehavior": behavior}
+        return await self._call("watch", self._url("/watch"), decode.watch, orjson.dumps(asked))
+
+    async def stop_watch(self) -> None:
+        """Have Gmail tell no topic any more; without a watch it does nothing."""
+        await self._answered("stop", self._url("/stop"))
+
     def _url(self, path: str, **query: Any) -> URL:
         given = {name: value for name, value in query.items() if value is not None and value != ()}
         tail = f"?{urlencode(given, doseq=True)}" if given else ""
@@ -195,10 +240,15 @@ class MailboxClient:
 
     async def _call(self, method: str, url: URL, read: Callable[[Any], _Result], body: bytes | None = None) -> _Result:
         reply = await self._answered(method, url, body)
+        status, content = reply.status, reply.body
+        del reply  # a large answer, its text and what is decoded from it shall not all be held at once
+        head = content[:_SHOWN]
         try:
-            return read(orjson.loads(reply.body))
+            document = orjson.loads(content)
+            del content
+            return read(document)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise translate.unreadable(self._calls[method], reply.status, reply.body, exc) from exc
+            raise translate.unreadable(self._calls[method], status, head, exc) from exc
 
     async def _answered(self, method: str, url: URL, body: bytes | None = None) -> Reply:
         """A success, after at most one renewal of the token."""

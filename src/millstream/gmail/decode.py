@@ -20,6 +20,7 @@ from millstream.gmail.model import (
     Page,
     Profile,
     SendAs,
+    Watch,
 )
 
 Json = dict[str, Any]
@@ -38,10 +39,9 @@ def message_ref(document: Json) -> MessageRef:
 
 
 def message(document: Json) -> Message:
-    """A Message resource; what the format leaves out stays empty."""
+    """A Message resource; what the format leaves out stays empty. Takes ``raw`` out of the document."""
     history_id = document.get("historyId")
     internal_date = document.get("internalDate")
-    raw = document.get("raw")
     payload = document.get("payload") or {}
     return Message(
         id=_id(document),
@@ -51,7 +51,7 @@ def message(document: Json) -> Message:
         headers=Headers((entry["name"], entry["value"]) for entry in payload.get("headers") or ()),
         internal_date=_moment(internal_date) if internal_date is not None else None,
         size=document.get("sizeEstimate"),
-        raw=_unpacked(raw) if raw is not None else None,
+        raw=_unpacked(document) if document.get("raw") is not None else None,
     )
 
 
@@ -63,11 +63,22 @@ def page(document: Json, name: str, item: Callable[[Json], _Item]) -> Page[_Item
 def history(document: Json) -> HistoryPage:
     """A page of history: what was added, once each. A page with a next one may lack the list (lieer issue 120)."""
     added: dict[str, MessageRef] = {}
-    for record in document.get("history") or ():
+    records = document.get("history") or ()
+    for record in records:
         for entry in record.get("messagesAdded") or ():
             found = message_ref(entry["message"])
             added.setdefault(found.id, found)
-    return HistoryPage(int(document["historyId"]), tuple(added.values()), document.get("nextPageToken") or None)
+    return HistoryPage(
+        history_id=int(document["historyId"]),
+        added=tuple(added.values()),
+        next_page=document.get("nextPageToken") or None,
+        last_record=max((int(record["id"]) for record in records), default=None),
+    )
+
+
+def watch(document: Json) -> Watch:
+    """A WatchResponse; both of its numbers are strings, the expiry in milliseconds."""
+    return Watch(int(document["historyId"]), _moment(document["expiration"]))
 
 
 def profile(document: Json) -> Profile:
@@ -115,6 +126,12 @@ def _moment(milliseconds: str) -> datetime:
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
 
 
-def _unpacked(raw: str) -> bytes:
-    """Base64url, whether padded or not."""
-    return pybase64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))
+def _unpacked(document: Json) -> bytes:
+    """The message in ``raw``: base64url, whether padded or not.
+
+    A message of 30 MB is a string of 40 MB. Nobody else holds it here, so that it grows in place where padding
+    is missing and is gone as soon as it is decoded.
+    """
+    raw: str = document.pop("raw")
+    raw += "=" * (-len(raw) % 4)
+    return pybase64.b64decode(raw, altchars=b"-_")

@@ -3,7 +3,8 @@
 GmailError
 ├── Refused                     Google answered no: nothing was done (effect no)
 │   ├── BadRequest              the request itself is wrong
-│   │   └── InvalidRecipient    an address that Gmail does not take
+│   │   ├── InvalidRecipient    an address that Gmail does not take
+│   │   └── PageTokenInvalid    the list has no such page any more: begin it again
 │   ├── PayloadTooLarge         the message is above the upload limit
 │   ├── NotFound                no such draft, message or mailbox
 │   │   └── HistoryExpired      the history id is too old: start again from a snapshot
@@ -23,13 +24,27 @@ GmailError
 │       ├── MailSendingLimit    the mailbox may not send for hours
 │       ├── TooManyConcurrent   too many requests at once for this mailbox
 │       └── Exhausted           a limit that Google does not name
-└── Unclear                     no answer that could be trusted: for a write the effect is unknown
-    ├── ServerError             an answer of 500 or above
-    ├── ConnectionLost          the connection failed (effect no if it was never made)
-    ├── TimedOut                no answer in time
-    └── Unreadable              an answer that is not Gmail's
+├── Unclear                     no answer that could be trusted: for a write the effect is unknown
+│   ├── ServerError             an answer of 500 or above
+│   ├── ConnectionLost          the connection failed (effect no if it was never made)
+│   ├── TimedOut                no answer in time
+│   └── Unreadable              an answer that is not Gmail's
+└── HintsError                  Pub/Sub gave no hints; polling goes on without them
+    ├── SubscriptionMissing     there is no such subscription
+    ├── SubscriptionForbidden   our account may not pull from it
+    ├── SubscriptionUnfit       it cannot be pulled from, or Pub/Sub does not take what we ask
+    ├── HintsLimited            too many calls for now
+    └── HintsAway               Pub/Sub cannot be reached, or has an error of its own
 
 Every error answers three questions: is it temporary, did the effect happen, whose fault is it.
+
+What comes in at our own door is not an answer to a call, and has a tree of its own:
+
+PushError
+├── PushRefused                 nothing proves that Google's Pub/Sub sent it
+│   └── PushForbidden           Google signed it, but for another receiver or sender than ours
+└── PushMalformed               it is no push of Pub/Sub
+    └── HintMalformed           it is one, and what it carries is no hint of Gmail's
 """
 
 from dataclasses import dataclass
@@ -152,6 +167,13 @@ class InvalidRecipient(BadRequest):
 
     what = "Gmail does not accept an address of this message"
     advice = "Correct the recipient's address on file and submit again."
+
+
+class PageTokenInvalid(BadRequest):
+    """The page is gone: a page token lives for a short time, and for one list with one set of questions."""
+
+    what = "Gmail no longer knows this page of the list"
+    advice = "Begin the list again from the last place that was kept."
 
 
 class PayloadTooLarge(Refused):
@@ -326,3 +348,83 @@ class Unreadable(Unclear):
 
     what = "the answer is not one of Gmail's"
     advice = "Check the endpoint and proxies on the way; for a send look for evidence first."
+
+
+class HintsError(GmailError):
+    """Pub/Sub gave no hints. Pulling or acknowledging again does no harm, so the effect counts as none."""
+
+    what = "Pub/Sub gave no hints"
+    advice = "Polling finds the mail meanwhile; read Google's words in this message."
+
+    @classmethod
+    def _usual_effect(cls, call: Call) -> Effect:  # noqa: ARG003  the answer is the same for every call
+        return Effect.NO
+
+
+class SubscriptionMissing(HintsError):
+    """The subscription does not exist, or was deleted (one without a pull for 31 days is, by default)."""
+
+    what = "there is no such Pub/Sub subscription"
+    advice = "Create it as a pull subscription of the topic that the mailboxes are watched with, or correct its name."
+
+
+class SubscriptionForbidden(HintsError):
+    """The account lacks the permission ``pubsub.subscriptions.consume``."""
+
+    what = "the account may not pull from this Pub/Sub subscription"
+    advice = "Give it the role roles/pubsub.subscriber on the subscription, and switch the Pub/Sub API on."
+
+
+class SubscriptionUnfit(HintsError):
+    """The name is malformed, or the subscription pushes in place of waiting to be pulled from."""
+
+    what = "Pub/Sub does not let us pull from this subscription"
+    advice = "Name a pull subscription as projects/PROJECT/subscriptions/NAME and check the endpoint."
+
+
+class HintsLimited(HintsError):
+    """The project's quota of Pub/Sub calls is spent for now."""
+
+    temporary = True
+    what = "Pub/Sub's quota is reached"
+    advice = "Wait; polling finds the mail meanwhile."
+
+
+class HintsAway(HintsError):
+    """Pub/Sub cannot be reached or had an internal error."""
+
+    temporary = True
+    fault = Fault.GOOGLE
+    what = "Pub/Sub cannot be reached"
+    advice = "Where the network lets no gRPC through, pull by REST; polling finds the mail meanwhile."
+
+
+class PushError(Exception):
+    """A push that is not believed. The sentence holds nothing of what was sent, as that may be anybody's."""
+
+
+class PushRefused(PushError):
+    """The token that came with a push does not prove its origin.
+
+    Attributes:
+        check: which check failed, as one word (``signature``, ``audience`` …).
+    """
+
+    def __init__(self, check: str, why: str) -> None:
+        super().__init__(f"the push's token is refused ({check}): {why}")
+        self.check = check
+
+
+class PushForbidden(PushRefused):
+    """The token is one of Google's, and meant for another receiver or made for another account."""
+
+
+class PushMalformed(PushError):
+    """The body is not the envelope that Pub/Sub pushes."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"this is no push of Pub/Sub: {why}")
+
+
+class HintMalformed(PushMalformed):
+    """The envelope is right; its data is nothing that Gmail would publish. It will not get better."""

@@ -17,13 +17,11 @@ from millstream.gmail import translate
 from millstream.gmail.errors import BadCredentials, Call, Unauthorized
 from millstream.gmail.options import DRAFT_SCOPES, GmailOptions
 from millstream.gmail.service_account import ServiceAccountKey, read_credentials
-from millstream.gmail.token_endpoint import TokenEndpoint, claims, read_grant
-from millstream.gmail.tokens import CachedTokens, Grant, TokenSource
+from millstream.gmail.token_endpoint import TokenEndpoint, claims, read_grant, subject
+from millstream.gmail.tokens import MACHINE, CachedTokens, Grant, TokenSource
 from millstream.gmail.transport import utc_now
 
 CLOUD_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-MACHINE = "this machine"
-"""The name under which a source of the machine's own identity is asked."""
 
 _FILE_SECONDS = 60.0
 _METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
@@ -48,8 +46,8 @@ class ImpersonatedTokens(CachedTokens):
         self._sign_url = URL(options.iam_endpoint.rstrip("/") + path, encoded=True)
 
     async def fetch(self, mailbox: str) -> Grant:
-        """Have an assertion for the mailbox signed and exchange it."""
-        told = orjson.dumps(claims(self._account, self._scopes, mailbox, utc_now())).decode()
+        """Have an assertion for the mailbox signed and exchange it; for MACHINE one of the account itself."""
+        told = orjson.dumps(claims(self._account, self._scopes, subject(mailbox), utc_now())).decode()
         body = orjson.dumps({"payload": told})
         try:
             signed = await self._sign(mailbox, body)

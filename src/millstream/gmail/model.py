@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 MessageFormat = Literal["minimal", "metadata", "raw"]
+WatchBehavior = Literal["include", "exclude"]
 
 _Item = TypeVar("_Item")
 
@@ -92,11 +93,24 @@ class Page(Generic[_Item]):
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Messages added since a history id, oldest first; ``history_id`` is the mailbox's present one."""
+    """Messages added since a history id, oldest first; ``history_id`` is the mailbox's present one.
+
+    ``last_record`` is the highest id of the page's records, None on a page without any. Ids ascend, so a reader that
+    has recorded this page may move its cursor there before it asks for the next.
+    """
 
     history_id: int
     added: tuple[MessageRef, ...] = ()
     next_page: str | None = None
+    last_record: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A mailbox that tells a topic about its news until ``expires_at`` (aware, UTC; a week at most)."""
+
+    history_id: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

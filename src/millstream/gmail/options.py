@@ -12,6 +12,10 @@ DIRECT_SCOPES = (_SCOPE + "send", _SCOPE + "metadata")
 """Direct mode: send, and read headers and history; no body is ever readable with these."""
 
 
+PUBSUB_SCOPES = ("https://www.googleapis.com/auth/pubsub",)
+"""Hints by pull; asked for by an account of our own, never for a mailbox."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmailOptions:
     """Addresses, waiting times (seconds) and connections of the Gmail room.
@@ -25,6 +29,9 @@ class GmailOptions:
     auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
     iam_endpoint: str = "https://iamcredentials.googleapis.com"
     metadata_endpoint: str = "http://metadata.google.internal"
+    pubsub_endpoint: str = "https://pubsub.googleapis.com"
+    certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    """Google's certificates for the tokens of pushes: a JSON object of key id to X.509 in PEM."""
     connect_seconds: float = 10.0
     call_seconds: float = 60.0
     upload_seconds: float = 180.0

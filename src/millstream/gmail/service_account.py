@@ -10,7 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from millstream.gmail.errors import BadCredentials, Call
 from millstream.gmail.options import DRAFT_SCOPES, GmailOptions
-from millstream.gmail.token_endpoint import TokenEndpoint, claims
+from millstream.gmail.token_endpoint import TokenEndpoint, claims, subject
 from millstream.gmail.tokens import CachedTokens, Grant
 from millstream.gmail.transport import utc_now
 
@@ -50,8 +50,8 @@ class ServiceAccountTokens(CachedTokens):
         self._endpoint = TokenEndpoint(options)
 
     async def fetch(self, mailbox: str) -> Grant:
-        """Sign an assertion for the mailbox and exchange it."""
-        signed = self._key.sign(claims(self._key.email, self._scopes, mailbox, utc_now()))
+        """Sign an assertion for the mailbox and exchange it; for MACHINE one of the account itself."""
+        signed = self._key.sign(claims(self._key.email, self._scopes, subject(mailbox), utc_now()))
         return await self._endpoint.assertion(mailbox, signed)
 
     async def close(self) -> None:

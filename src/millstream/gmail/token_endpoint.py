@@ -17,7 +17,7 @@ from millstream.gmail import translate
 from millstream.gmail.answer import read_answer
 from millstream.gmail.errors import Call
 from millstream.gmail.options import GmailOptions
-from millstream.gmail.tokens import Grant
+from millstream.gmail.tokens import MACHINE, Grant
 from millstream.gmail.transport import Transport, utc_now
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
@@ -72,6 +72,11 @@ def read_grant(call: Call, document: Mapping[str, Any]) -> Grant:
         return Grant(str(document["access_token"]), float(document.get("expires_in", _HOUR)))
     except (KeyError, TypeError, ValueError) as exc:
         raise translate.unreadable(call, _SUCCESS, b"an answer without access_token", exc) from None
+
+
+def subject(mailbox: str) -> str | None:
+    """Whom an assertion acts as: the mailbox, or nobody but its issuer when that is asked for (MACHINE)."""
+    return None if mailbox == MACHINE else mailbox
 
 
 def claims(issuer: str, scopes: tuple[str, ...], subject: str | None, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Protocol
 
 from millstream.gmail.errors import Call, GmailError, TokenDead
 
+MACHINE = "this machine"
+"""The name under which a source is asked for a token of its own account, which acts as no mailbox."""
+
 _EARLY_SECONDS = 300.0
 _SPREAD_SECONDS = 60.0
 _USABLE_SECONDS = 10.0

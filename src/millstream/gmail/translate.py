@@ -73,6 +73,8 @@ API_ROWS = (
     ),
     _row(errors.DelegationDenied, status=(403,), text=r"delegation denied for"),
     _row(errors.MailServiceOff, *_OFF, status=(400, 403), text=r"mail service not enabled|precondition check failed"),
+    # Words as in dacastro4/laravel-gmail issue 121.
+    _row(errors.PageTokenInvalid, status=(400,), text=r"page ?token"),
     # The message's matters.
     _row(errors.PayloadTooLarge, status=(413,)),
     _row(errors.PayloadTooLarge, "uploadTooLarge", status=(400,)),
@@ -145,7 +147,7 @@ def broken(call: Call, exc: BaseException) -> GmailError:
     return errors.ConnectionLost(call, text=text, effect=effect)
 
 
-def unreadable(call: Call, status: int, body: bytes, exc: Exception) -> GmailError:
+def unreadable(call: Call, status: int, body: bytes | bytearray, exc: Exception) -> GmailError:
     """The error for a success that cannot be read; what it did is unknown if it writes."""
     return errors.Unreadable(call, status=status, text=redact(f"{type(exc).__name__} in: {plain_text(body)}"))
 

@@ -3,14 +3,19 @@
 aiohttp 3.14 by itself sends an idempotent request (GET, DELETE …, never POST) a second time when a kept
 connection turns out to be closed (client.py, ``retry_persistent_connection``), and follows redirects, which
 repeats the body on 307 and 308. Both are switched off: a failure reaches the caller after exactly one try.
+
+A message of 30 MB is an answer of 41 MB. Of what is read (GET), the first MiB is taken at once; for more than that an
+answer waits until fewer than two such answers are being read in this process, and TCP holds its sender meanwhile.
 """
 
+import asyncio
 import io
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -22,6 +27,13 @@ from millstream.gmail.options import GmailOptions
 # Above this aiohttp wants a file, which it writes in pieces so that one upload does not hold up the loop.
 _IN_ONE_PIECE = 2**20
 _REFUSED = 400
+_FREELY = 2**20
+_LARGE_AT_ONCE = 2
+# A message is inserted with at most 150 MiB (discovery document of Gmail v1), which is 200 MiB of base64.
+_MOST = 220 * 2**20
+
+# For each loop, as a semaphore lives in one; a process has one loop that speaks to Google.
+_large_answers: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class Reply(NamedTuple):
@@ -29,7 +41,7 @@ class Reply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
 
 
 class _FailedError(Exception):
@@ -56,6 +68,8 @@ class Transport:
         connect = options.connect_seconds
         self._short = aiohttp.ClientTimeout(total=options.call_seconds, connect=connect, sock_connect=connect)
         self._long = aiohttp.ClientTimeout(total=options.upload_seconds, connect=connect, sock_connect=connect)
+        # The clock of aiohttp runs on while an answer waits for its turn, so reads have clocks of our own.
+        self._own = aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect)
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,15 +93,52 @@ class Transport:
         Raises:
             ConnectionLost, TimedOut, BadRequest: the errors of :func:`millstream.gmail.translate.broken`.
         """
-        session = self._session or self._open()
+        if verb == "GET" and body is None:
+            return await self._read(call, url, headers)
         large = body is not None and len(body) > _IN_ONE_PIECE
+        data = io.BytesIO(body) if large and body is not None else body
+        response = await self._asked(call, verb, url, headers, data, self._long if large else self._short)
         try:
-            response = await session.request(
+            content: bytes | bytearray = await response.read()
+        except (aiohttp.ClientError, OSError) as exc:
+            content = _broken_off(call, response, exc)
+        return Reply(response.status, response.headers, content)
+
+    async def _read(self, call: Call, url: URL, headers: Mapping[str, str]) -> Reply:
+        """A GET: a small answer within the short time; what is large waits for its turn and then has the long one."""
+        content: bytes | bytearray
+        try:
+            async with asyncio.timeout(self._options.call_seconds):
+                response = await self._asked(call, "GET", url, headers, None, self._own)
+                content, whole = await _first(call, response)
+            if not whole:
+                async with _turn(), asyncio.timeout(self._options.upload_seconds):
+                    content = await _rest(call, response, content)
+        except TimeoutError as exc:
+            raise translate.broken(call, exc) from exc
+        return Reply(response.status, response.headers, content)
+
+    async def _asked(
+        self,
+        call: Call,
+        verb: str,
+        url: URL,
+        headers: Mapping[str, str],
+        data: io.BytesIO | bytes | None,
+        within: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        session = self._session or self._open()
+        try:
+            _ = url.explicit_port  # yarl looks at a port when it is asked for it
+        except ValueError as exc:
+            raise translate.broken(call, aiohttp.InvalidURL("its port is no number")) from exc
+        try:
+            return await session.request(
                 verb,
                 url,
-                data=io.BytesIO(body) if large and body is not None else body,
+                data=data,
                 headers=headers,
-                timeout=self._long if large else self._short,
+                timeout=within,
                 allow_redirects=False,
                 # A POST is never tried twice by aiohttp, so the hot calls go without what keeps the others from it.
                 middlewares=() if verb == "POST" else None,
@@ -96,14 +147,6 @@ class Transport:
             raise translate.broken(call, failed.cause) from failed.cause
         except (aiohttp.ClientError, OSError) as exc:
             raise translate.broken(call, exc) from _harmless(exc)
-        try:
-            content = await response.read()
-        except (aiohttp.ClientError, OSError) as exc:
-            response.close()
-            if response.status < _REFUSED:
-                raise translate.broken(call, exc) from _harmless(exc)
-            content = b""  # the status line has said enough: it was refused
-        return Reply(response.status, response.headers, content)
 
     def _open(self) -> aiohttp.ClientSession:
         options = self._options
@@ -123,6 +166,51 @@ class Transport:
             proxy=options.proxy,
         )
         return self._session
+
+
+def _turn() -> asyncio.Semaphore:
+    return _large_answers.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_LARGE_AT_ONCE))
+
+
+async def _first(call: Call, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """What comes first, and whether it is all."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size <= _FREELY and (piece := await response.content.readany()):
+            pieces.append(piece)
+            size += len(piece)
+    except (aiohttp.ClientError, OSError) as exc:
+        return _broken_off(call, response, exc), True
+    except BaseException:
+        response.close()
+        raise
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), response.content.at_eof()
+
+
+async def _rest(call: Call, response: aiohttp.ClientResponse, first: bytes) -> bytes | bytearray:
+    """All of it in one buffer that grows: pieces to be joined would need their room twice."""
+    content = bytearray(first)
+    try:
+        while len(content) <= _MOST and (piece := await response.content.readany()):
+            content += piece
+    except (aiohttp.ClientError, OSError) as exc:
+        return _broken_off(call, response, exc)
+    except BaseException:
+        response.close()
+        raise
+    if len(content) > _MOST:
+        response.close()
+        raise translate.unreadable(call, response.status, b"an answer without end", ValueError("too long"))
+    return content
+
+
+def _broken_off(call: Call, response: aiohttp.ClientResponse, exc: Exception) -> bytes:
+    """An answer that ended too early: nothing if it was a refusal, as its status line has said enough."""
+    response.close()
+    if response.status < _REFUSED:
+        raise translate.broken(call, exc) from _harmless(exc)
+    return b""
 
 
 def _harmless(exc: BaseException) -> BaseException | None:

@@ -52,13 +52,18 @@ CALLS = [
     ("messages.get", lambda box: box.get_message("m", "raw"), "GET", f"{PATH}/messages/m?format=raw"),
     ("messages.list", lambda box: box.list_messages(("SENT", "L1"), "a b", "p", page_size=7), "GET",
      f"{PATH}/messages?labelIds=SENT&labelIds=L1&q=a+b&maxResults=7&pageToken=p"),
+    ("messages.list", lambda box: box.list_messages(include_spam_trash=True), "GET",
+     f"{PATH}/messages?maxResults=500&includeSpamTrash=true"),
+    ("messages.modify", lambda box: box.modify_message("m/1", ("L1",)), "POST", f"{PATH}/messages/m%2F1/modify"),
     ("history.list", lambda box: box.list_history(2**63, "SENT"), "GET",
      f"{PATH}/history?startHistoryId=9223372036854775808&historyTypes=messageAdded&labelId=SENT&maxResults=500"),
     ("labels.list", lambda box: box.list_labels(), "GET", f"{PATH}/labels"),
     ("getProfile", lambda box: box.profile(), "GET", f"{PATH}/profile"),
     ("settings.sendAs.list", lambda box: box.list_send_as(), "GET", f"{PATH}/settings/sendAs"),
+    ("watch", lambda box: box.watch("projects/p/topics/t"), "POST", f"{PATH}/watch"),
+    ("stop", lambda box: box.stop_watch(), "POST", f"{PATH}/stop"),
 ]  # fmt: skip
-ANSWER = {"id": "r-1", "historyId": "7", "emailAddress": BOX}
+ANSWER = {"id": "r-1", "historyId": "7", "emailAddress": BOX, "expiration": "1789156800123"}
 
 
 @pytest.mark.parametrize(("method", "call", "verb", "path"), CALLS)

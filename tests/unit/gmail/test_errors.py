@@ -14,6 +14,7 @@ def _tree(kind: type[GmailError]) -> list[type[GmailError]]:
 
 
 ALL = _tree(GmailError)
+DRAWN = [*ALL, *_tree(errors.PushError)]
 REFUSED = _tree(errors.Refused)
 
 
@@ -22,12 +23,14 @@ def test_the_tree_drawn_at_the_top_is_the_tree_of_the_classes() -> None:
     drawn = {}
     for line in errors.__doc__.splitlines():
         if "──" not in line:
+            path = [line] if line.endswith("Error") else path
             continue
-        depth = line.index("──") // 4
+        depth = line.index("──") // 4 + 1
         name = line.split("── ")[1].split()[0]
         path[depth:] = [name]
-        drawn[name] = path[depth - 1] if depth else "GmailError"
-    assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in ALL if kind is not GmailError}
+        drawn[name] = path[depth - 1]
+    roots = (GmailError, errors.PushError)
+    assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in DRAWN if kind not in roots}
 
 
 @pytest.mark.parametrize("kind", ALL)
