@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from millstream.composer.composer import Composer, ComposerOptions
 from millstream.config import Settings
+from millstream.delivery.bounces import BounceRules
 from millstream.delivery.options import DeliveryOptions, Sender
+from millstream.delivery.sightings import SightingRules
 from millstream.gmail import (
     DIRECT_SCOPES,
     DRAFT_SCOPES,
@@ -99,6 +101,20 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         most_tries=delivery.most_tries,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
+    )
+
+
+def sighting_rules(settings: Settings) -> SightingRules:
+    """What follows from what mailboxes tell us about deliveries."""
+    suppression = settings.suppression
+    return SightingRules(
+        sending_park=settings.delivery.sending_park_seconds,
+        bounces=BounceRules(
+            soft_bounces=suppression.soft_bounces,
+            soft_days=suppression.soft_days,
+            limit=suppression.bounce_limit,
+            limit_after=suppression.bounce_limit_after,
+        ),
     )
 
 

@@ -195,7 +195,7 @@ class Carrier:
         return None
 
     async def _accept(self, parcel: Parcel, sent: Sent, attempt: Attempt) -> None:
-        after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now())
+        after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now(), rfc822_id=sent.rfc822_id)
         await self._record(parcel, after, attempt)
         self._lane.own_drafts.discard(parcel.delivery.draft_id or "")
         self._lane.accepted()

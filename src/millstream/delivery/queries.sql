@@ -5,7 +5,7 @@ WITH change AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:changes::json) AS c(
         id bigint, version integer, lane text, lane_epoch bigint, was text, token text,
         disposition text, reason text, detail text, due_at timestamptz, mailbox text, epoch bigint,
-        draft_id text, thread_id text, message_id text, history_id bigint, tries integer,
+        draft_id text, thread_id text, message_id text, rfc822_id text, history_id bigint, tries integer,
         uncertain_since timestamptz, accepted_at timestamptz,
         kind text, outcome text, effect text, units integer, bytes bigint, evidence text)
 ), fence AS MATERIALIZED (
@@ -14,7 +14,8 @@ WITH change AS MATERIALIZED (
     UPDATE delivery d SET
         disposition = c.disposition, reason = c.reason, detail = c.detail, due_at = c.due_at, mailbox = c.mailbox,
         epoch = c.epoch, draft_id = c.draft_id, thread_id = c.thread_id, message_id = c.message_id,
-        history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since, accepted_at = c.accepted_at,
+        rfc822_id = c.rfc822_id, history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since,
+        accepted_at = c.accepted_at,
         version = c.version, changed_at = now()
     FROM change c JOIN fence f ON f.mailbox = c.lane AND f.epoch = c.lane_epoch
     WHERE d.id = c.id AND d.version = c.version - 1
@@ -139,7 +140,7 @@ ORDER BY l.mailbox;
 -- name: gather_bound
 -- What this lane holds and is due, without what it has in hand.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        r.mode, r.policy
 FROM delivery d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
@@ -149,7 +150,8 @@ WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending',
 ORDER BY d.due_at, d.id LIMIT :most;
 
 -- name: claim
--- Late binding: whatever is next in the pool's open runs becomes this lane's.
+-- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was suppressed
+-- since it came in is held instead, in the same statement.
 WITH next AS (
     SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
         SELECT d.id FROM delivery d
@@ -159,13 +161,24 @@ WITH next AS (
     LIMIT :most
 ), fence AS MATERIALIZED (
     SELECT mailbox, epoch FROM lane WHERE mailbox = :mailbox AND epoch = :epoch AND state = 'open' FOR SHARE
+), barred AS MATERIALIZED (
+    SELECT d.id, suppressed_because(s) AS detail
+    FROM next JOIN delivery d USING (id) JOIN communication c ON c.id = d.communication_id
+    JOIN suppression s ON s.stream = c.stream AND s.address = lower(d.address)
+), held AS (
+    UPDATE delivery d SET disposition = 'held', reason = 'suppressed', detail = barred.detail, due_at = NULL,
+        version = version + 1, changed_at = now()
+    FROM barred, fence WHERE d.id = barred.id
+    RETURNING audit_append(json_build_array(json_build_object('actor', 'lane:' || fence.mailbox,
+        'kind', 'delivery.held', 'subject', 'delivery:' || d.token,
+        'payload', '{"was":"queued","by":"claim","reason":"suppressed"}'::json)))
 ), claimed AS (
     UPDATE delivery d SET mailbox = fence.mailbox, epoch = fence.epoch, version = version + 1, changed_at = now()
-    FROM next, fence WHERE d.id = next.id
+    FROM next, fence WHERE d.id = next.id AND d.id NOT IN (SELECT id FROM barred)
     RETURNING d.*
 )
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
@@ -191,7 +204,7 @@ SELECT at FROM attempt WHERE mailbox = :mailbox AND kind = 'send' AND effect <> 
 -- name: accepted_in_threads
 -- Which accepted deliveries of this lane lie in these threads.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at
+       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at
 FROM delivery d WHERE d.mailbox = :mailbox AND d.disposition = 'accepted' AND d.thread_id = ANY(:threads);
 
 -- name: known_drafts
@@ -222,6 +235,7 @@ WITH settled AS (
         mailbox = CASE WHEN :disposition = 'accepted' THEN mailbox END,
         epoch = CASE WHEN :disposition = 'accepted' THEN epoch END,
         draft_id = NULL,
+        rfc822_id = NULL,
         message_id = CASE WHEN :disposition = 'accepted' THEN coalesce(message_id, 'by-person:' || token) END,
         accepted_at = CASE WHEN :disposition = 'accepted' THEN now() END,
         uncertain_since = NULL, version = version + 1, changed_at = now()
@@ -260,7 +274,7 @@ SELECT count(*) AS freed FROM freed;
 -- name: current^
 -- A delivery as it stands.
 SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, detail, draft_id, thread_id, message_id,
-       history_id, tries, uncertain_since, accepted_at
+       rfc822_id, history_id, tries, uncertain_since, accepted_at
 FROM delivery WHERE id = :id;
 
 -- name: project_spent^

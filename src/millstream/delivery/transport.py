@@ -16,6 +16,7 @@ from millstream.gmail.errors import HistoryExpired, NotFound
 from millstream.gmail.model import MessageRef
 from millstream.mime.letter import HEADER_DELIVERY
 
+_MESSAGE_ID = "Message-ID"
 _MOST_PAGES = 8
 _MOST_HEADERS = 200
 MOST_REPEATS = 3
@@ -44,6 +45,8 @@ class Sent:
     message_id: str
     thread_id: str
     how: str
+    rfc822_id: str | None = None
+    """The Message-ID that the recipient sees, where the evidence told it; without angle brackets."""
 
 
 class Unsent(StrEnum):
@@ -145,12 +148,18 @@ async def find_sent(mail: MailboxClient, delivery: Delivery) -> Sent | Unsent:
             return Sent(message.id, message.thread_id, "thread")
     for message in candidates[-_MOST_HEADERS:]:
         try:
-            found = await mail.get_message(message.id, headers=(HEADER_DELIVERY,))
+            found = await mail.get_message(message.id, headers=(HEADER_DELIVERY, _MESSAGE_ID))
         except NotFound:  # it vanished between list and get
             continue
         if found.headers.get(HEADER_DELIVERY) == delivery.token:
-            return Sent(found.id, found.thread_id, "header")
+            rfc822_id = bare_id(found.headers.get(_MESSAGE_ID) or "") or None
+            return Sent(found.id, found.thread_id, "header", rfc822_id)
     return Unsent.NOTHING
+
+
+def bare_id(message_id: str) -> str:
+    """A Message-ID as the ledger has it: without white space and angle brackets."""
+    return message_id.strip().removeprefix("<").removesuffix(">")
 
 
 async def sent_since(mail: MailboxClient, history_id: int | None) -> list[MessageRef]:

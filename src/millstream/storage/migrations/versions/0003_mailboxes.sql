@@ -113,6 +113,11 @@ CREATE TABLE suppression (
     at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, address)
 );
+-- What a delivery is told that is held for it, at intake and at the claim alike.
+CREATE FUNCTION suppressed_because(entry suppression) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('nothing of %s is sent to %s since %s: %s; `millstream suppression remove` ends that', entry.stream,
+        entry.address, to_char(entry.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'), entry.detail)
+$$;
 
 -- The second axis of a delivery: what was sighted about it, apart from its disposition.
 ALTER TABLE delivery ADD COLUMN sighted text[] NOT NULL DEFAULT '{}'
