@@ -15,13 +15,15 @@ WITH clue AS MATERIALIZED (
 ), thread AS (
     SELECT d.token, d.address FROM in_thread d, clue
     ORDER BY (lower(d.address) = ANY(clue.recipients)) DESC,
-             (coalesce(d.accepted_at, :at::timestamptz) <= :at::timestamptz) DESC, d.accepted_at DESC NULLS LAST, d.id DESC
+             (coalesce(d.accepted_at, :at::timestamptz) <= :at::timestamptz) DESC,
+             d.accepted_at DESC NULLS LAST, d.id DESC
     LIMIT 1
 ), original AS (
     SELECT d.token, d.address FROM delivery d, clue
     WHERE d.rfc822_id = ANY(:message_ids::text[])
     ORDER BY (lower(d.address) = ANY(clue.recipients)) DESC,
-             (coalesce(d.accepted_at, :at::timestamptz) <= :at::timestamptz) DESC, d.accepted_at DESC NULLS LAST, d.id DESC
+             (coalesce(d.accepted_at, :at::timestamptz) <= :at::timestamptz) DESC,
+             d.accepted_at DESC NULLS LAST, d.id DESC
     LIMIT 1
 ), candidate AS MATERIALIZED (
     SELECT d.token, d.address FROM delivery d, clue

@@ -138,11 +138,13 @@ WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => 
 ORDER BY l.mailbox;
 
 -- name: gather_bound
--- What this lane holds and is due, without what it has in hand.
+-- What this lane holds and is due, without what it has in hand; and why something of it must not leave any more.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
-       r.mode, r.policy
+       r.mode, r.policy,
+       (SELECT suppressed_because(s) FROM suppression s
+        WHERE s.stream = c.stream AND s.address = lower(d.address)) AS barred
 FROM delivery d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain') AND d.due_at <= now()
   AND d.id <> ALL(:in_hand)
@@ -150,8 +152,8 @@ WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending',
 ORDER BY d.due_at, d.id LIMIT :most;
 
 -- name: claim
--- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was suppressed
--- since it came in is held instead, in the same statement.
+-- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was
+-- suppressed since it came in is held instead.
 WITH next AS (
     SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
         SELECT d.id FROM delivery d

@@ -54,7 +54,8 @@ SELECT count(*) AS accepted FROM (
 
 -- name: pause_run^
 -- A run pauses itself, once.
-UPDATE run SET state = 'paused', reason = :reason, changed_at = now() WHERE id = :run_id AND state = 'open' RETURNING key;
+UPDATE run SET state = 'paused', reason = :reason, changed_at = now()
+WHERE id = :run_id AND state = 'open' RETURNING key;
 
 -- name: lock_lane^
 -- The lane first, then its deliveries: the order in which lanes themselves lock.

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 from delivery_desk import S1, S2, S3, Desk, one_each
+from sighting_desk import Office
 
 from millstream.communication.model import Mode, RunState
+from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.meter import LaneMeter
+from millstream.delivery.model import Attempt, Disposition, Kind
+from millstream.gmail.errors import Effect
 from millstream.quota import Limits, Rate
 
 FIVE = Rate.parse("5/day")
@@ -106,6 +110,24 @@ async def parked_for_limit(desk: Desk) -> bool:
 
 async def all_there(desk: Desk, addresses: list[str]) -> bool:
     return await desk.arrived() == one_each(addresses)
+
+
+async def test_a_lane_at_work_hears_of_a_take_back_and_writes_nothing_over_it(desk: Desk) -> None:
+    """Its send was called, and Gmail's word on it is answered before the lane could write the acceptance."""
+    await desk.add()
+    lane = await desk.take(S1)
+    parcel = await desk.stage(lane)
+    office = Office(desk.pool)
+    await office.tell("limit_notice", parcel.delivery.token, thread_id=parcel.delivery.thread_id or "")
+    attempt = Attempt(Kind.SEND, "ok", Effect.YES)
+    with pytest.raises(StaleEpoch):
+        await lane.record(parcel.delivery, parcel.delivery.accepted("m", "t", datetime.now(UTC)), attempt)
+    assert (await desk.current(parcel)).disposition is Disposition.QUEUED
+    assert lane.sends
+    await lane.beat()
+    assert not lane.sends
+    assert (lane.row.state, lane.row.reason) == ("parked", "limit_notice")
+    assert await desk.claim(lane) == []
 
 
 async def test_a_bounce_is_no_limit_notice(desk: Desk, eventually) -> None:
