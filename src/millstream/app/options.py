@@ -93,8 +93,6 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         stalled_after=delivery.stalled_after_seconds,
         probe_floor=delivery.probe_floor_seconds,
         probe_for=delivery.probe_for_seconds,
-        look_gap=delivery.look_gap_seconds,
-        confirm_for=delivery.confirm_for_seconds,
         stray_grace=delivery.stray_grace_seconds,
         recheck=delivery.recheck_seconds,
         sending_park=delivery.sending_park_seconds,

@@ -234,13 +234,6 @@ class DeliverySettings(Section):
     probe_for_seconds: PositiveFloat = Field(
         default=900.0, description="How long evidence of an unclear send is looked for before a person decides."
     )
-    confirm_for_seconds: PositiveFloat = Field(
-        default=900.0,
-        description="How long after an acceptance Gmail's limit notice is looked for; it takes minutes to come.",
-    )
-    look_gap_seconds: PositiveFloat = Field(
-        default=2.0, description="Shortest time between two looks for Gmail's limit notice; it grows while none comes."
-    )
     stray_grace_seconds: PositiveFloat = Field(
         default=30.0,
         description="How long after a draft whose outcome is unclear its mailbox is searched for it.",

@@ -202,7 +202,6 @@ class Carrier:
         after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now(), rfc822_id=sent.rfc822_id)
         await self._record(parcel, after, attempt)
         self._lane.own_drafts.discard(parcel.delivery.draft_id or "")
-        self._lane.accepted()
 
     async def _step_back(self, parcel: Parcel) -> None:
         """The send was not called after all: say so."""

@@ -54,13 +54,11 @@ UPDATE lane SET pool = '' WHERE mailbox <> ALL(:mailboxes) AND pool <> '';
 -- order may have left a draft that nobody knows. A park that is over is over.
 UPDATE lane SET epoch = epoch + 1, holder = :holder, heartbeat_at = now(),
     strays_at = CASE WHEN holder IS NOT NULL THEN now() ELSE strays_at END,
-    look_at = CASE WHEN holder IS NOT NULL THEN now() ELSE look_at END,
-    confirm_until = CASE WHEN holder IS NOT NULL THEN now() + make_interval(secs => :confirm_for) ELSE confirm_until END,
     state = CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END,
     reason = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE reason END,
     until = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE until END
 WHERE mailbox = :mailbox
-RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, look_at, confirm_until, strays_at;
+RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, strays_at;
 
 -- name: leave_lane!
 -- A lane that ends in order leaves no draft behind that nobody knows.
@@ -68,14 +66,13 @@ UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :m
 
 -- name: beat<!
 -- The lane's heartbeat, gauge and due dates; answers nothing when another process has taken it.
-UPDATE lane SET heartbeat_at = now(), width = :width, look_at = :look_at, confirm_until = :confirm_until,
-    strays_at = :strays_at, resume_at = :resume_at
+UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, resume_at = :resume_at
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
     (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running;
 
 -- name: note_history!
--- How far the lane has looked; in the transaction that recorded what it saw.
+-- Where the mailbox's history stood before anything of this holding was sent: evidence lies after it.
 UPDATE lane SET history_id = :history_id WHERE mailbox = :mailbox AND epoch = :epoch;
 
 -- name: park_lane<!
@@ -105,7 +102,7 @@ FROM changed;
 -- name: list_lanes
 -- Every lane with what it holds.
 SELECT l.mailbox, l.pool, l.state, l.reason, l.until, l.resume_at, l.epoch, l.holder, l.heartbeat_at,
-       l.look_at, l.confirm_until, l.strays_at, l.width,
+       l.strays_at, l.width,
        (SELECT count(*) FROM delivery d WHERE d.mailbox = l.mailbox
           AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')) AS bound,
        (SELECT count(*) FROM attempt a WHERE a.mailbox = l.mailbox AND a.kind = 'send' AND a.effect <> 'no'
@@ -127,7 +124,7 @@ SELECT l.mailbox FROM (
 WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => :stalled_after))
   AND (l.resume_at IS NULL OR l.resume_at <= now())
   AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
-  AND (l.look_at <= now() OR l.strays_at <= now()
+  AND (l.strays_at <= now()
     OR (l.state_now = 'open' AND l.pool IN (SELECT pool FROM work))
     OR EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
@@ -202,12 +199,6 @@ ORDER BY at;
 -- name: first_sent^
 -- When this mailbox sent for the first time: its warm-up age.
 SELECT at FROM attempt WHERE mailbox = :mailbox AND kind = 'send' AND effect <> 'no' ORDER BY at LIMIT 1;
-
--- name: accepted_in_threads
--- Which accepted deliveries of this lane lie in these threads.
-SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at
-FROM delivery d WHERE d.mailbox = :mailbox AND d.disposition = 'accepted' AND d.thread_id = ANY(:threads);
 
 -- name: known_drafts
 -- Which of these drafts a delivery of this lane stands by.

@@ -166,7 +166,7 @@ async def sent_since(mail: MailboxClient, history_id: int | None) -> list[Messag
     """What SENT gained since a history id, oldest first; where history is gone, the newest pages of SENT."""
     if history_id is not None:
         try:
-            return list((await added_since(mail, history_id, "SENT")).messages)
+            return await added_since(mail, history_id, "SENT")
         except HistoryExpired:
             pass
     return await newest(mail, "SENT")
@@ -185,15 +185,7 @@ async def newest(mail: MailboxClient, label: str) -> list[MessageRef]:
     return found[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Gained:
-    """What a label gained, and the history id up to which that is known."""
-
-    messages: tuple[MessageRef, ...]
-    history_id: int
-
-
-async def added_since(mail: MailboxClient, history_id: int, label: str) -> Gained:
+async def added_since(mail: MailboxClient, history_id: int, label: str) -> list[MessageRef]:
     """Messages with a label that were added since a history id, oldest first, each once.
 
     A page may be empty and still have a next one, and may come twice (observed: lieer #24, #120).
@@ -210,4 +202,4 @@ async def added_since(mail: MailboxClient, history_id: int, label: str) -> Gaine
         repeats = repeats + 1 if page.next_page == token else 0
         token = page.next_page
         if token is None or repeats > MOST_REPEATS:
-            return Gained(tuple(found.values()), page.history_id)
+            return list(found.values())

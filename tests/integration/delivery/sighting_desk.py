@@ -10,9 +10,13 @@ import orjson
 
 from millstream.communication.model import Communication, Mode, Policy, Recipient, Run
 from millstream.communication.store import RunStore
+from millstream.delivery.mapping import find
 from millstream.delivery.sightings import SightingRules, Sightings
 from millstream.delivery.store import LaneStore
 from millstream.delivery.suppression import Suppressions
+from millstream.delivery.transport import newest
+from millstream.gmail.client import MailboxClient
+from millstream.mime.daemon import DaemonKind, classify_daemon
 from millstream.storage.pool import Pool
 from millstream.work.events import Events
 
@@ -28,6 +32,7 @@ class Office:
     pool: Pool
     rules: SightingRules = field(default_factory=SightingRules)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _read: set[str] = field(default_factory=set)
 
     @property
     def runs(self) -> RunStore:
@@ -146,6 +151,31 @@ class Office:
     async def answer_again(self) -> None:
         """Every event comes once more, as if its answer had been lost."""
         await self.rows("UPDATE event SET due_at = now(), answered_at = NULL RETURNING 1")
+        await self.answer()
+
+    async def read_notices(self, mailbox: MailboxClient) -> None:
+        """Read a mailbox for Gmail's limit notices and have them answered, as the mailbox room does; each once."""
+        profile = await mailbox.profile()
+        for message in await newest(mailbox, "INBOX"):
+            if message.id in self._read:
+                continue
+            found = await mailbox.get_message(message.id, format="raw")
+            if classify_daemon(found.raw or b"") is not DaemonKind.LIMIT_NOTICE:
+                continue
+            at = found.internal_date or datetime.now(UTC)
+            async with self.pool.connection() as conn:
+                delivery = await find(conn, mailbox=profile.address, thread_id=message.thread_id, clues=Said(), at=at)
+            if delivery is not None:
+                self._read.add(message.id)
+                await self.record(
+                    "limit_notice",
+                    delivery.token,
+                    mailbox=profile.address,
+                    message_id=message.id,
+                    thread_id=message.thread_id,
+                    mapped_by=delivery.how,
+                    received_at=at.isoformat(),
+                )
         await self.answer()
 
     # What became of it

@@ -19,7 +19,7 @@ async def suppress(office: Office, address: str = ANNA, stream: str = "statement
 
 async def claimed(office: Office, most: int = 100) -> list[str]:
     """The addresses that a lane gets."""
-    row = await office.lanes.take(S1, holder="test", confirm_for=1.0)
+    row = await office.lanes.take(S1, holder="test")
     parcels = await office.lanes.claim(Grip(row.mailbox, row.epoch), pool=POOL, most=most)
     return [parcel.recipient.address for parcel in parcels]
 
@@ -107,7 +107,7 @@ async def test_a_lane_that_may_not_claim_holds_nothing(office: Office, state: st
 async def test_lanes_that_claim_at_once_hold_each_delivery_once(office: Office) -> None:
     tokens = await office.queued(*[ANNA, BEN] * 20)
     await suppress(office)
-    row = await office.lanes.take(S1, holder="test", confirm_for=1.0)
+    row = await office.lanes.take(S1, holder="test")
     grip = Grip(row.mailbox, row.epoch)
     claims = await asyncio.gather(*(office.lanes.claim(grip, pool=POOL, most=10) for _ in range(8)))
     taken = [parcel.delivery.token for parcels in claims for parcel in parcels]

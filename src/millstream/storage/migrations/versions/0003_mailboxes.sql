@@ -126,5 +126,8 @@ ALTER TABLE delivery ADD COLUMN rfc822_id text;       -- the Message-ID the reci
 CREATE INDEX delivery_rfc822 ON delivery (rfc822_id) WHERE rfc822_id IS NOT NULL;
 CREATE INDEX delivery_bounced ON delivery (run_id) WHERE sighted && ARRAY['bounced_hard', 'bounced_soft'];
 CREATE INDEX delivery_address ON delivery (lower(address), accepted_at) WHERE disposition = 'accepted';
+-- Limit notices come back as sightings: a lane looks for none itself (docs/decisions/0012). Its history_id is where
+-- evidence of what it sends lies after.
+ALTER TABLE lane DROP COLUMN look_at, DROP COLUMN confirm_until;
 -- Why a run is paused, where it paused itself.
 ALTER TABLE run ADD COLUMN reason text;
