@@ -98,8 +98,6 @@ class Stage:
                 "stalled_after_seconds": 2,
                 "probe_floor_seconds": 0.5,
                 "probe_for_seconds": 3,
-                "confirm_for_seconds": 2,
-                "look_gap_seconds": 0.5,
                 "stray_grace_seconds": 0.5,
                 "recheck_seconds": 1,
             },

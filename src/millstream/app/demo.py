@@ -189,8 +189,6 @@ pools = {{ default = [{pool}] }}
 heartbeat_seconds = 1
 stalled_after_seconds = 4
 probe_floor_seconds = 1.5
-confirm_for_seconds = 6
-look_gap_seconds = 1
 stray_grace_seconds = 4
 recheck_seconds = 4
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from millstream.composer.composer import Composer, ComposerOptions
 from millstream.config import Settings
+from millstream.delivery.bounces import BounceRules
 from millstream.delivery.options import DeliveryOptions, Sender
+from millstream.delivery.sightings import SightingRules
 from millstream.gmail import (
     DIRECT_SCOPES,
     DRAFT_SCOPES,
@@ -91,14 +93,26 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         stalled_after=delivery.stalled_after_seconds,
         probe_floor=delivery.probe_floor_seconds,
         probe_for=delivery.probe_for_seconds,
-        look_gap=delivery.look_gap_seconds,
-        confirm_for=delivery.confirm_for_seconds,
         stray_grace=delivery.stray_grace_seconds,
         recheck=delivery.recheck_seconds,
         sending_park=delivery.sending_park_seconds,
         most_tries=delivery.most_tries,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
+    )
+
+
+def sighting_rules(settings: Settings) -> SightingRules:
+    """What follows from what mailboxes tell us about deliveries."""
+    suppression = settings.suppression
+    return SightingRules(
+        sending_park=settings.delivery.sending_park_seconds,
+        bounces=BounceRules(
+            soft_bounces=suppression.soft_bounces,
+            soft_days=suppression.soft_days,
+            limit=suppression.bounce_limit,
+            limit_after=suppression.bounce_limit_after,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from millstream.app.house import House
 from millstream.audit import chain
 from millstream.cli import frame, work
 from millstream.cli.frame import Actor, Json
+from millstream.communication.timeline import timeline
 
 Text = Annotated[str, typer.Argument(help="A key, a customer, an address, or a delivery's token.")]
 InRun = Annotated[str | None, typer.Option("--run", help="Only in the run of this key.")]
@@ -32,7 +33,7 @@ def find(
 
 
 def show(text: Text, *, run: InRun = None, json: Json = False) -> None:
-    """Everything about one delivery. Its content, where it stands, every attempt, and the audit trail."""
+    """Everything about one delivery. Its content, where it stands, and what happened, in the order of time."""
 
     async def shown(house: House) -> dict[str, Any]:
         found = await house.runs.search(text, run=run, most=2)
@@ -41,21 +42,21 @@ def show(text: Text, *, run: InRun = None, json: Json = False) -> None:
         if len(found) > 1:
             frame.fail(f"{text!r} names several communications; add --run, or use the delivery's token", frame.WRONG)
         [row] = found
-        attempts = await house.runs.attempts(row["delivery_id"])
-        trail = await chain.history(house.pool, f"delivery:{row['token']}")
-        return {**row, "attempts": attempts, "audit": trail}
+        return {
+            **row,
+            "attempts": await house.runs.attempts(row["delivery_id"]),
+            "sightings": await house.runs.sightings(row["token"]),
+            "audit": await chain.history(house.pool, f"delivery:{row['token']}"),
+        }
 
     whole = work.in_house(shown)
     if json:
         frame.answer_json(whole)
         return
-    attempts, trail = whole.pop("attempts"), whole.pop("audit")
+    lines = timeline(whole.pop("attempts"), whole.pop("sightings"), whole.pop("audit"))
     frame.answer_fields(whole)
     frame.say("")
-    tried = ("at", "mailbox", "kind", "outcome", "effect", "units", "bytes", "evidence")
-    frame.answer_rows(attempts, tried, as_json=False, empty="not tried yet")
-    frame.say("")
-    frame.answer_rows(trail, ("at", "actor", "kind", "payload"), as_json=False, empty="no audit trail")
+    frame.answer_rows(lines, ("at", "what", "who", "told"), as_json=False, empty="nothing happened yet")
 
 
 def settle(

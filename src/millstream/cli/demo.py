@@ -197,12 +197,12 @@ async def _scene(play: Play) -> Scene:
 
 
 async def _settled(play: Play, scene: Scene) -> bool:
-    """Whether nothing moves, no notice can take an acceptance back, and no draft is left to look for."""
+    """Whether nothing moves, and no draft is left to look for."""
     if scene.moving:
         play.done_after = None
         return False
     play.done_after = play.done_after or time.monotonic() - play.began
-    return all(lane["look_at"] is None and lane["strays_at"] is None for lane in scene.lanes)
+    return all(lane["strays_at"] is None for lane in scene.lanes)
 
 
 async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:

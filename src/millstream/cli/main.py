@@ -52,6 +52,14 @@ TREE: dict[str, Leaf | Branch] = {
             ),
         },
     ),
+    "suppression": Branch(
+        "Addresses that nothing of a stream is sent to.",
+        {
+            "list": Leaf("millstream.cli.suppression:list_command", "Suppressed addresses, the newest first."),
+            "add": Leaf("millstream.cli.suppression:add", "Send nothing more of a stream to an address."),
+            "remove": Leaf("millstream.cli.suppression:remove", "Let an address have mail again."),
+        },
+    ),
     "mailbox": Branch(
         "Sender mailboxes.",
         {

@@ -24,7 +24,7 @@ def list_command(
 
     columns = (
         *("key", "state", "pool", "mode", "deliveries"),
-        *("accepted", "held", "failed", "uncertain", "rejected", "created_at"),
+        *("accepted", "held", "failed", "uncertain", "bounced", "rejected", "created_at", "reason"),
     )
     frame.answer_rows(work.in_house(listed), columns, as_json=json, empty="no runs yet; `millstream run submit FILE`")
 
@@ -43,12 +43,14 @@ def show(
         return {
             "key": run.key,
             "state": run.state,
+            "reason": run.reason,
             "pool": run.pool,
             "mode": run.mode,
             "policy": run.policy.to_json(),
             "source": run.source,
             "deliveries": progress.total,
             "counts": progress.counts,
+            "sighted": await house.runs.sighted(run),
             "moving": progress.moving,
             "waiting": await house.runs.waiting(run, most),
             "rejects": await house.runs.rejects(run, most),
@@ -59,7 +61,8 @@ def show(
         frame.answer_json(found)
         return
     waiting, rejects, counts = found.pop("waiting"), found.pop("rejects"), found.pop("counts")
-    frame.answer_fields({**found, **counts})
+    sighted = found.pop("sighted")
+    frame.answer_fields({**found, **counts, **sighted})
     if waiting:
         frame.say("\nwaiting for a person:")
         columns = ("key", "customer", "address", "disposition", "reason", "detail")

@@ -12,7 +12,7 @@ from millstream.app.house import open_house
 from millstream.app.submit import submit_driver
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
-from millstream.communication.model import Mode, Policy
+from millstream.communication.model import Mode, Policy, share_of
 from millstream.config import Settings
 from millstream.intake.submit import Receipt
 
@@ -32,6 +32,13 @@ def submit(  # noqa: PLR0913  a parameter an option
     password: Annotated[
         str | None, typer.Option(help="Protect PDFs by a rule, for example '{customer.birth_date:%d%m%Y}'.")
     ] = None,
+    bounce_limit: Annotated[
+        str | None,
+        typer.Option(
+            help="Pause the run when more of it bounces for good, for example 5%, or none; without it "
+            "suppression.bounce_limit decides."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Bring a driver in as a run. The same again changes nothing and says so; a broken line harms only itself.
@@ -39,6 +46,7 @@ def submit(  # noqa: PLR0913  a parameter an option
     Exit code 1 where a line was rejected or is in conflict; the others are in.
     """
     name = key or file.stem
+    policy = Policy(unsubscribe=unsubscribe, password=password, bounce_limit=_share(bounce_limit))
 
     async def submitted() -> Receipt:
         settings = work.settings()
@@ -48,7 +56,7 @@ def submit(  # noqa: PLR0913  a parameter an option
                 name,
                 pool=pool,
                 mode=mode or Mode(settings.delivery.mode),
-                policy=Policy(unsubscribe=unsubscribe, password=password),
+                policy=policy,
                 source=file.name,
             )
             return await submit_driver(house, run, file)
@@ -60,6 +68,15 @@ def submit(  # noqa: PLR0913  a parameter an option
         _tell(receipt, name)
     if receipt.rejected or receipt.conflicts:
         raise typer.Exit(frame.FAILED)
+
+
+def _share(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return share_of(text)
+    except ValueError as error:
+        frame.fail(f"--bounce-limit: {error}", frame.WRONG)
 
 
 def _check_pool(settings: Settings, pool: str) -> None:
@@ -79,6 +96,8 @@ def _tell(receipt: Receipt, key: str) -> None:
     )
     if receipt.new == 0 and receipt.unchanged == receipt.lines:
         frame.say("nothing changed: everything was in already")
+    if receipt.suppressed:
+        frame.say(f"held because nothing is sent to their address any more: {receipt.suppressed:,}")
     if receipt.held:
         frame.say(f"`millstream run show {key}` says what is held and why")
     for problem in receipt.problems:

@@ -20,6 +20,24 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+def share_of(text: str) -> float:
+    """A share as people write it: `5%`, `0.05`, or `none` for one that is never passed.
+
+    Raises:
+        ValueError: it is none, or not between 0 and 1.
+    """
+    word = text.strip().lower()
+    if word == "none":
+        return 1.0
+    try:
+        share = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is no share; write for example 5%, 0.05 or none") from None
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text!r} is not between 0 and 100 %; write for example 5%, 0.05 or none")
+    return share
+
+
 class Mode(StrEnum):
     """How a run leaves: with a draft as token, or directly for tenants that grant only `gmail.send`."""
 
@@ -35,8 +53,11 @@ class Policy:
     """An https or mailto URL: adds List-Unsubscribe; only where a run asks, statements do not."""
     password: str | None = None
     """The rule that makes a PDF's password of a driver's record, for example `{customer.birth_date:%d%m%Y}`."""
+    bounce_limit: float | None = None
+    """The share of what was accepted that may bounce before the run pauses itself; 1 never pauses it. Without it the
+    setting `suppression.bounce_limit` decides, as it stands when a bounce comes."""
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The stored form: set fields only."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
@@ -57,6 +78,8 @@ class Run:
     mode: Mode
     policy: Policy
     source: str = ""
+    reason: str | None = None
+    """Why it is paused, where it paused itself."""
 
 
 @dataclass(frozen=True, slots=True)

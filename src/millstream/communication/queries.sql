@@ -7,29 +7,35 @@ RETURNING id;
 
 -- name: find_run^
 -- One run by its key.
-SELECT id, key, state, pool, mode, policy, source FROM run WHERE key = :key;
+SELECT id, key, state, pool, mode, policy, source, reason FROM run WHERE key = :key;
 
 -- name: list_runs
 -- The newest runs first, with what has become of their deliveries.
-SELECT r.key, r.state, r.pool, r.mode, r.source, r.created_at,
+SELECT r.key, r.state, r.reason, r.pool, r.mode, r.source, r.created_at,
        count(d.id) AS deliveries,
        count(d.id) FILTER (WHERE d.disposition = 'accepted')  AS accepted,
        count(d.id) FILTER (WHERE d.disposition = 'held')      AS held,
        count(d.id) FILTER (WHERE d.disposition = 'failed')    AS failed,
        count(d.id) FILTER (WHERE d.disposition = 'uncertain') AS uncertain,
+       count(d.id) FILTER (WHERE d.sighted && ARRAY['bounced_hard', 'bounced_soft']) AS bounced,
        (SELECT count(*) FROM reject WHERE reject.run_id = r.id) AS rejected
 FROM run r LEFT JOIN delivery d ON d.run_id = r.id
 GROUP BY r.id ORDER BY r.id DESC LIMIT :most;
 
 -- name: change_run<!
--- Pause, resume or cancel; a cancelled run does not come back.
+-- Pause, resume or cancel; a cancelled run does not come back. Whoever resumes one knows of the bounces until then, so
+-- their number goes into the record: it is what the next ones are measured by.
 WITH changed AS (
-    UPDATE run SET state = :state, changed_at = now()
+    UPDATE run SET state = :state, reason = NULL, changed_at = now()
     WHERE key = :key AND state <> :state AND state <> 'cancelled'
     RETURNING id, key
 )
 SELECT audit_append(json_agg(json_build_object(
-    'actor', :actor::text, 'kind', 'run.' || :state::text, 'subject', 'run:' || key, 'payload', '{}'::json)))
+    'actor', :actor::text, 'kind', 'run.' || :state::text, 'subject', 'run:' || key,
+    'payload', CASE WHEN :state = 'open' THEN json_build_object('bounced', (
+        SELECT count(*) FROM delivery d WHERE d.run_id = changed.id AND d.disposition = 'accepted'
+          AND d.sighted && ARRAY['bounced_hard', 'bounced_soft'] AND d.sighted @> ARRAY['bounced_hard']))
+        ELSE '{}'::json END)))
 FROM changed;
 
 -- name: known_keys
@@ -37,7 +43,8 @@ FROM changed;
 SELECT key, source_hash FROM communication WHERE run_id = :run_id AND key = ANY(:keys);
 
 -- name: add_communications^
--- Communications and their deliveries in one statement; keys already in stay untouched.
+-- Communications and their deliveries in one statement; keys already in stay untouched. What may leave, but goes to an
+-- address that nothing of its stream is sent to, is held.
 WITH incoming AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:rows::json) AS i(
         key text, type text, customer text, template text, version text, locale text, stream text, recipient jsonb,
@@ -53,12 +60,18 @@ WITH incoming AS MATERIALIZED (
     RETURNING id, key, content_hash
 ), owed AS (
     INSERT INTO delivery (token, communication_id, run_id, address, disposition, reason, detail)
-    SELECT i.token, a.id, :run_id, i.address, i.disposition, i.reason, i.detail
-    FROM added a JOIN incoming i USING (key) ORDER BY a.id
+    SELECT i.token, a.id, :run_id, i.address,
+           CASE WHEN s.stream IS NULL THEN i.disposition ELSE 'held' END,
+           CASE WHEN s.stream IS NULL THEN i.reason ELSE 'suppressed' END,
+           CASE WHEN s.stream IS NULL THEN i.detail ELSE suppressed_because(s) END
+    FROM added a JOIN incoming i USING (key)
+    LEFT JOIN suppression s ON i.disposition = 'queued' AND s.stream = i.stream AND s.address = lower(i.address)
+    ORDER BY a.id
     RETURNING id, token, communication_id, disposition, reason
 )
 SELECT (SELECT count(*) FROM owed) AS new,
        (SELECT count(*) FROM owed WHERE disposition = 'held') AS held,
+       (SELECT count(*) FROM owed WHERE reason = 'suppressed') AS suppressed,
        (SELECT coalesce(array_agg(key), '{}') FROM added) AS keys,
        (SELECT audit_append(json_agg(json_build_object(
             'actor', 'intake', 'kind', 'delivery.' || o.disposition, 'subject', 'delivery:' || o.token,
@@ -87,11 +100,16 @@ SELECT disposition, count(*) AS deliveries,
                         OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
 FROM delivery WHERE run_id = :run_id GROUP BY disposition;
 
+-- name: sighted
+-- How many deliveries of a run each kind of sighting was about.
+SELECT kind, count(*) AS deliveries FROM delivery, unnest(sighted) AS kind
+WHERE run_id = :run_id AND sighted <> '{}' GROUP BY kind ORDER BY kind;
+
 -- name: find_communications
 -- A communication with its delivery, by key within a run, by delivery token, or by customer or address.
 SELECT c.key, c.type, c.customer, c.template, c.version, c.locale, c.stream, c.recipient, c.subject, c.documents,
        c.source, c.content_hash, c.created_at, r.key AS run, d.token, d.address, d.disposition, d.reason, d.detail,
-       d.mailbox, d.draft_id, d.thread_id, d.message_id, d.tries, d.due_at, d.accepted_at, d.id AS delivery_id
+       d.mailbox, d.draft_id, d.thread_id, d.message_id, d.tries, d.due_at, d.accepted_at, d.sighted, d.id AS delivery_id
 FROM communication c JOIN run r ON r.id = c.run_id JOIN delivery d ON d.communication_id = c.id
 WHERE (:run::text IS NULL OR r.key = :run)
   AND (c.key = :text OR c.customer = :text OR d.address = :text OR d.token = :text)
@@ -101,6 +119,12 @@ ORDER BY c.id DESC LIMIT :most;
 -- What was tried for one delivery, in order.
 SELECT number, at, mailbox, epoch, kind, outcome, effect, units, bytes, evidence
 FROM attempt WHERE delivery_id = :delivery_id ORDER BY number;
+
+-- name: list_sightings
+-- What mailboxes told us about one delivery, in order.
+SELECT id, at, received_at, kind, mailbox, message_id, thread_id, mapped_by, proven, sender, title, report, reply,
+       attachments
+FROM sighting WHERE subject = 'delivery:' || :token::text ORDER BY id;
 
 -- name: held_deliveries
 -- What of a run waits for a person, and why.

@@ -28,6 +28,8 @@ class Added:
     unchanged: int
     conflicts: tuple[str, ...]
     """Keys that the run already has with other content; nothing of theirs changed."""
+    suppressed: int = 0
+    """Of those held, the ones whose address nothing of their stream is sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class RunStore:
             mode=Mode(row["mode"]),
             policy=Policy.from_json(row["policy"]),
             source=row["source"],
+            reason=row["reason"],
         )
 
     async def known(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
@@ -126,7 +129,7 @@ class RunStore:
                 row["key"]: row["source_hash"] async for row in queries.known_keys(conn, run_id=run.id, keys=list(rest))
             }
         conflicts = tuple(key for key, source_hash in rest.items() if known.get(key) != source_hash)
-        return Added(done["new"], done["held"], len(rest) - len(conflicts), conflicts)
+        return Added(done["new"], done["held"], len(rest) - len(conflicts), conflicts, done["suppressed"])
 
     async def reject(self, run: Run, rejects: Sequence[Reject]) -> int:
         """Put lines aside; answers how many were not put aside before."""
@@ -162,6 +165,11 @@ class RunStore:
             rows = [row async for row in queries.progress(conn, run_id=run.id)]
         return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
 
+    async def sighted(self, run: Run) -> dict[str, int]:
+        """What was sighted about the run's deliveries: kind to number of deliveries; only those that occur."""
+        async with self._pool.connection() as conn:
+            return {row["kind"]: row["deliveries"] async for row in queries.sighted(conn, run_id=run.id)}
+
     async def rejects(self, run: Run, most: int = 100) -> list[dict[str, Any]]:
         """The lines of a run that were put aside."""
         async with self._pool.connection() as conn:
@@ -181,6 +189,11 @@ class RunStore:
         """What was tried for one delivery, in order."""
         async with self._pool.connection() as conn:
             return [row async for row in queries.list_attempts(conn, delivery_id=delivery_id)]
+
+    async def sightings(self, token: str) -> list[dict[str, Any]]:
+        """What mailboxes told us about one delivery, in order."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.list_sightings(conn, token=token)]
 
 
 def _row(communication: Communication) -> dict[str, Any]:

@@ -6,8 +6,9 @@ Times carry their unit in the name. A description is a sentence that an operator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
+from millstream.communication.model import share_of
 from millstream.config.section import Section
 from millstream.mime import MimeError, parse_address
 from millstream.quota import Limits, QuotaError, presets
@@ -21,6 +22,7 @@ def _address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Share = Annotated[float, BeforeValidator(lambda given: share_of(given) if isinstance(given, str) else given)]
 
 
 class DatabaseSettings(Section):
@@ -232,13 +234,6 @@ class DeliverySettings(Section):
     probe_for_seconds: PositiveFloat = Field(
         default=900.0, description="How long evidence of an unclear send is looked for before a person decides."
     )
-    confirm_for_seconds: PositiveFloat = Field(
-        default=900.0,
-        description="How long after an acceptance Gmail's limit notice is looked for; it takes minutes to come.",
-    )
-    look_gap_seconds: PositiveFloat = Field(
-        default=2.0, description="Shortest time between two looks for Gmail's limit notice; it grows while none comes."
-    )
     stray_grace_seconds: PositiveFloat = Field(
         default=30.0,
         description="How long after a draft whose outcome is unclear its mailbox is searched for it.",
@@ -263,6 +258,25 @@ class DeliverySettings(Section):
         """A lane must show life several times before it counts as dead."""
         if self.stalled_after_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("stalled_after_seconds must be at least three times heartbeat_seconds")
+
+
+class SuppressionSettings(Section):
+    """What bounces add up to."""
+
+    soft_bounces: PositiveInt = Field(
+        default=3,
+        description="So many deliveries to one address that bounced in a row, for whatever reason, put the address on "
+        "the suppression list of their stream.",
+    )
+    soft_days: PositiveInt = Field(default=30, description="The days within which these bounces count.")
+    bounce_limit: Annotated[Share, Field(ge=0, le=1)] = Field(
+        default=0.05,
+        description="The share of accepted deliveries of a run that may bounce for good before the run pauses itself, "
+        'as 0.05 or "5%"; "none" never pauses one. `run submit --bounce-limit` sets it for a single run.',
+    )
+    bounce_limit_after: PositiveInt = Field(
+        default=50, description="A run does not pause itself before so many of its deliveries were accepted."
+    )
 
 
 class ComposerSettings(Section):
@@ -300,5 +314,6 @@ __all__ = [
     "LimitsSettings",
     "LoggingSettings",
     "SendersSettings",
+    "SuppressionSettings",
     "WorkerSettings",
 ]

@@ -17,6 +17,7 @@ from millstream.config.sections import (
     LimitsSettings,
     LoggingSettings,
     SendersSettings,
+    SuppressionSettings,
     WorkerSettings,
 )
 
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     senders: SendersSettings = SendersSettings()
     limits: LimitsSettings = LimitsSettings()
     delivery: DeliverySettings = DeliverySettings()
+    suppression: SuppressionSettings = SuppressionSettings()
     composer: ComposerSettings = ComposerSettings()
     logging: LoggingSettings = LoggingSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -55,6 +55,8 @@ class Carrier:
     async def _carry_queued(self, parcel: Parcel) -> None:
         if self._run_state(parcel) is RunState.CANCELLED:
             await self._record(parcel, parcel.delivery.cancelled(), Attempt(Kind.RELEASE, "run_cancelled", Effect.NO))
+        elif parcel.barred:
+            await self._hold(parcel, "suppressed", parcel.barred)
         elif not self._may_go(parcel):
             await self._free(parcel, "not_now")
         else:
@@ -63,6 +65,8 @@ class Carrier:
     async def _carry_draft(self, parcel: Parcel) -> None:
         if self._run_state(parcel) is RunState.CANCELLED:
             await self._withdraw(parcel, then=lambda d: d.cancelled())
+        elif (barred := parcel.barred) is not None:
+            await self._withdraw(parcel, then=lambda d: d.held("suppressed", barred))
         elif self._lane.row.state == "parked" or parcel.delivery.reason in {_WITHDRAWING, _WITHDRAWN}:
             await self._withdraw(parcel, then=lambda d: d.freed(due_at=_now()))
         elif self._may_go(parcel):
@@ -195,10 +199,9 @@ class Carrier:
         return None
 
     async def _accept(self, parcel: Parcel, sent: Sent, attempt: Attempt) -> None:
-        after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now())
+        after = parcel.delivery.accepted(sent.message_id, sent.thread_id, _now(), rfc822_id=sent.rfc822_id)
         await self._record(parcel, after, attempt)
         self._lane.own_drafts.discard(parcel.delivery.draft_id or "")
-        self._lane.accepted()
 
     async def _step_back(self, parcel: Parcel) -> None:
         """The send was not called after all: say so."""

@@ -6,7 +6,9 @@ DeliveryError
 ├── LaneResting         the mailbox may not be called before a time
 ├── LaneStopped         the lane was asked to stop while it waited
 ├── UnknownMailbox      no lane has this address
-└── UnknownDelivery     no delivery has this token, or it is not in the state that was asked for
+├── UnknownDelivery     no delivery has this token, or it is not in the state that was asked for
+├── NotSuppressed       an address is on no list that it was to be taken from
+└── SendUnsettled       a limit notice came before its send was settled; it is answered later
 """
 
 from __future__ import annotations
@@ -44,3 +46,11 @@ class UnknownMailbox(DeliveryError):
 
 class UnknownDelivery(DeliveryError):
     """No delivery has this token, or it is not in the state that was asked for."""
+
+
+class NotSuppressed(DeliveryError):
+    """An address is on no list that it was to be taken from."""
+
+
+class SendUnsettled(DeliveryError):
+    """A limit notice came before its send was settled; it is answered later."""

@@ -158,12 +158,6 @@ class Holding:
             self.width += 1
             self._smooth = 0
 
-    def accepted(self) -> None:
-        """An acceptance is believed only after no limit notice came for a while."""
-        now = datetime.now(UTC)
-        due = self.row.look_at or now + timedelta(seconds=self.options.look_gap)
-        self.row = replace(self.row, look_at=due, confirm_until=now + timedelta(seconds=self.options.confirm_for))
-
     def strayed(self) -> None:
         """A draft may lie in the mailbox that no delivery knows; look for it after a while."""
         due = datetime.now(UTC) + timedelta(seconds=self.options.stray_grace)

@@ -53,7 +53,7 @@ class Lane:
             DatabaseAway: the database did not come back in time.
         """
         holder = f"{socket.gethostname()}:{os.getpid()}"
-        row = await tools.store.take(mailbox, holder=holder, confirm_for=tools.options.confirm_for)
+        row = await tools.store.take(mailbox, holder=holder)
         first = await tools.store.first_sent(mailbox)
         age = tools.options.warm.get(mailbox, 0) + ((datetime.now(UTC) - first).days if first else 0)
         holding = Holding(row, tools, age_days=age)
@@ -135,13 +135,11 @@ class Lane:
     async def _look_around(self) -> None:
         lane, now = self._lane, datetime.now(UTC)
         try:
-            if lane.row.look_at is not None and lane.row.look_at <= now:
-                await self._watch.look()
             if lane.row.strays_at is not None and lane.row.strays_at <= now:
                 await self._strays()
         except ScopeMissing as error:  # the tenant lets us send and not look: say so once, and go on
             log.warning("lane.may_not_look", mailbox=lane.grip.mailbox, error=str(error))
-            lane.row = replace(lane.row, look_at=None, strays_at=None)
+            lane.row = replace(lane.row, strays_at=None)
         except GmailError as error:
             await self._put_off(error)
         except (LaneResting, LaneStopped):
@@ -151,12 +149,9 @@ class Lane:
 
     async def _put_off(self, error: GmailError) -> None:
         """A look failed: it is tried again after a while, and the lane goes on until then."""
-        lane, later = self._lane, datetime.now(UTC) + timedelta(seconds=self._lane.options.look_gap)
+        lane, later = self._lane, datetime.now(UTC) + timedelta(seconds=self._lane.options.stray_grace)
         self._quiet = False
-        row = lane.row
-        lane.row = replace(
-            row, look_at=row.look_at and max(row.look_at, later), strays_at=row.strays_at and max(row.strays_at, later)
-        )
+        lane.row = replace(lane.row, strays_at=lane.row.strays_at and max(lane.row.strays_at, later))
         try:
             await self._complain(error)
         except StaleEpoch:

@@ -169,6 +169,7 @@ def _change(grip: Grip, before: Delivery, after: Delivery, attempt: Attempt) -> 
         "draft_id": after.draft_id,
         "thread_id": after.thread_id,
         "message_id": after.message_id,
+        "rfc822_id": _legible(after.rfc822_id),
         "history_id": after.history_id,
         "tries": after.tries,
         "uncertain_since": after.uncertain_since,

@@ -82,6 +82,7 @@ class Delivery:
     draft_id: str | None = None
     thread_id: str | None = None
     message_id: str | None = None
+    rfc822_id: str | None = None
     history_id: int | None = None
     tries: int = 0
     uncertain_since: datetime | None = None
@@ -101,12 +102,13 @@ class Delivery:
         """A send is about to be called; evidence of it will lie after `history_id`."""
         return self._move(D.SENDING, history_id=history_id or self.history_id, reason=None, detail=None)
 
-    def accepted(self, message_id: str, thread_id: str, at: datetime) -> Delivery:
-        """Gmail has it."""
+    def accepted(self, message_id: str, thread_id: str, at: datetime, *, rfc822_id: str | None = None) -> Delivery:
+        """Gmail has it; `rfc822_id` is the Message-ID that the recipient sees, where it is known."""
         return self._move(
             D.ACCEPTED,
             message_id=message_id,
             thread_id=thread_id,
+            rfc822_id=rfc822_id,
             accepted_at=at,
             uncertain_since=None,
             reason=None,
@@ -144,6 +146,7 @@ class Delivery:
             draft_id=None,
             thread_id=None,
             message_id=None,
+            rfc822_id=None,
             history_id=None,
             uncertain_since=None,
             accepted_at=None,

@@ -43,10 +43,6 @@ class DeliveryOptions:
     """Before it a missing message proves nothing: SENT shows a message 0.4 to 0.6 s late, the field waits 3 s."""
     probe_for: float = 900.0
     """How long evidence is looked for before a person decides."""
-    look_gap: float = 2.0
-    """Shortest time between two looks for limit notices."""
-    confirm_for: float = 900.0
-    """How long after an acceptance a limit notice is still looked for (Google: several minutes)."""
     stray_grace: float = 30.0
     """How long after an unclear draft its mailbox is searched for it."""
     recheck: float = 600.0

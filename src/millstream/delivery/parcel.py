@@ -39,6 +39,8 @@ class Parcel:
     stream: str
     mode: Mode
     policy: Policy
+    barred: str | None = None
+    """Why it must not leave any more, where its address was suppressed since the lane took it."""
 
     def at(self, delivery: Delivery) -> Parcel:
         """The same content, the delivery as it stands now."""
@@ -63,6 +65,7 @@ def parcel_of(row: Mapping[str, Any]) -> Parcel:
         stream=row["stream"],
         mode=Mode(row["mode"]),
         policy=Policy.from_json(row["policy"]),
+        barred=row.get("barred"),
     )
 
 

@@ -5,7 +5,7 @@ WITH change AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:changes::json) AS c(
         id bigint, version integer, lane text, lane_epoch bigint, was text, token text,
         disposition text, reason text, detail text, due_at timestamptz, mailbox text, epoch bigint,
-        draft_id text, thread_id text, message_id text, history_id bigint, tries integer,
+        draft_id text, thread_id text, message_id text, rfc822_id text, history_id bigint, tries integer,
         uncertain_since timestamptz, accepted_at timestamptz,
         kind text, outcome text, effect text, units integer, bytes bigint, evidence text)
 ), fence AS MATERIALIZED (
@@ -14,7 +14,8 @@ WITH change AS MATERIALIZED (
     UPDATE delivery d SET
         disposition = c.disposition, reason = c.reason, detail = c.detail, due_at = c.due_at, mailbox = c.mailbox,
         epoch = c.epoch, draft_id = c.draft_id, thread_id = c.thread_id, message_id = c.message_id,
-        history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since, accepted_at = c.accepted_at,
+        rfc822_id = c.rfc822_id, history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since,
+        accepted_at = c.accepted_at,
         version = c.version, changed_at = now()
     FROM change c JOIN fence f ON f.mailbox = c.lane AND f.epoch = c.lane_epoch
     WHERE d.id = c.id AND d.version = c.version - 1
@@ -53,13 +54,11 @@ UPDATE lane SET pool = '' WHERE mailbox <> ALL(:mailboxes) AND pool <> '';
 -- order may have left a draft that nobody knows. A park that is over is over.
 UPDATE lane SET epoch = epoch + 1, holder = :holder, heartbeat_at = now(),
     strays_at = CASE WHEN holder IS NOT NULL THEN now() ELSE strays_at END,
-    look_at = CASE WHEN holder IS NOT NULL THEN now() ELSE look_at END,
-    confirm_until = CASE WHEN holder IS NOT NULL THEN now() + make_interval(secs => :confirm_for) ELSE confirm_until END,
     state = CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END,
     reason = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE reason END,
     until = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE until END
 WHERE mailbox = :mailbox
-RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, look_at, confirm_until, strays_at;
+RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, strays_at;
 
 -- name: leave_lane!
 -- A lane that ends in order leaves no draft behind that nobody knows.
@@ -67,14 +66,13 @@ UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :m
 
 -- name: beat<!
 -- The lane's heartbeat, gauge and due dates; answers nothing when another process has taken it.
-UPDATE lane SET heartbeat_at = now(), width = :width, look_at = :look_at, confirm_until = :confirm_until,
-    strays_at = :strays_at, resume_at = :resume_at
+UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, resume_at = :resume_at
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
     (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running;
 
 -- name: note_history!
--- How far the lane has looked; in the transaction that recorded what it saw.
+-- Where the mailbox's history stood before anything of this holding was sent: evidence lies after it.
 UPDATE lane SET history_id = :history_id WHERE mailbox = :mailbox AND epoch = :epoch;
 
 -- name: park_lane<!
@@ -104,7 +102,7 @@ FROM changed;
 -- name: list_lanes
 -- Every lane with what it holds.
 SELECT l.mailbox, l.pool, l.state, l.reason, l.until, l.resume_at, l.epoch, l.holder, l.heartbeat_at,
-       l.look_at, l.confirm_until, l.strays_at, l.width,
+       l.strays_at, l.width,
        (SELECT count(*) FROM delivery d WHERE d.mailbox = l.mailbox
           AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')) AS bound,
        (SELECT count(*) FROM attempt a WHERE a.mailbox = l.mailbox AND a.kind = 'send' AND a.effect <> 'no'
@@ -126,7 +124,7 @@ SELECT l.mailbox FROM (
 WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => :stalled_after))
   AND (l.resume_at IS NULL OR l.resume_at <= now())
   AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
-  AND (l.look_at <= now() OR l.strays_at <= now()
+  AND (l.strays_at <= now()
     OR (l.state_now = 'open' AND l.pool IN (SELECT pool FROM work))
     OR EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
@@ -137,11 +135,13 @@ WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => 
 ORDER BY l.mailbox;
 
 -- name: gather_bound
--- What this lane holds and is due, without what it has in hand.
+-- What this lane holds and is due, without what it has in hand; and why something of it must not leave any more.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
-       r.mode, r.policy
+       r.mode, r.policy,
+       (SELECT suppressed_because(s) FROM suppression s
+        WHERE s.stream = c.stream AND s.address = lower(d.address)) AS barred
 FROM delivery d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain') AND d.due_at <= now()
   AND d.id <> ALL(:in_hand)
@@ -149,7 +149,8 @@ WHERE d.mailbox = :mailbox AND d.disposition IN ('queued', 'drafted', 'sending',
 ORDER BY d.due_at, d.id LIMIT :most;
 
 -- name: claim
--- Late binding: whatever is next in the pool's open runs becomes this lane's.
+-- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was
+-- suppressed since it came in is held instead.
 WITH next AS (
     SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
         SELECT d.id FROM delivery d
@@ -159,13 +160,24 @@ WITH next AS (
     LIMIT :most
 ), fence AS MATERIALIZED (
     SELECT mailbox, epoch FROM lane WHERE mailbox = :mailbox AND epoch = :epoch AND state = 'open' FOR SHARE
+), barred AS MATERIALIZED (
+    SELECT d.id, suppressed_because(s) AS detail
+    FROM next JOIN delivery d USING (id) JOIN communication c ON c.id = d.communication_id
+    JOIN suppression s ON s.stream = c.stream AND s.address = lower(d.address)
+), held AS (
+    UPDATE delivery d SET disposition = 'held', reason = 'suppressed', detail = barred.detail, due_at = NULL,
+        version = version + 1, changed_at = now()
+    FROM barred, fence WHERE d.id = barred.id
+    RETURNING audit_append(json_build_array(json_build_object('actor', 'lane:' || fence.mailbox,
+        'kind', 'delivery.held', 'subject', 'delivery:' || d.token,
+        'payload', '{"was":"queued","by":"claim","reason":"suppressed"}'::json)))
 ), claimed AS (
     UPDATE delivery d SET mailbox = fence.mailbox, epoch = fence.epoch, version = version + 1, changed_at = now()
-    FROM next, fence WHERE d.id = next.id
+    FROM next, fence WHERE d.id = next.id AND d.id NOT IN (SELECT id FROM barred)
     RETURNING d.*
 )
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
+       d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
@@ -187,12 +199,6 @@ ORDER BY at;
 -- name: first_sent^
 -- When this mailbox sent for the first time: its warm-up age.
 SELECT at FROM attempt WHERE mailbox = :mailbox AND kind = 'send' AND effect <> 'no' ORDER BY at LIMIT 1;
-
--- name: accepted_in_threads
--- Which accepted deliveries of this lane lie in these threads.
-SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
-       d.thread_id, d.message_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at
-FROM delivery d WHERE d.mailbox = :mailbox AND d.disposition = 'accepted' AND d.thread_id = ANY(:threads);
 
 -- name: known_drafts
 -- Which of these drafts a delivery of this lane stands by.
@@ -222,6 +228,7 @@ WITH settled AS (
         mailbox = CASE WHEN :disposition = 'accepted' THEN mailbox END,
         epoch = CASE WHEN :disposition = 'accepted' THEN epoch END,
         draft_id = NULL,
+        rfc822_id = NULL,
         message_id = CASE WHEN :disposition = 'accepted' THEN coalesce(message_id, 'by-person:' || token) END,
         accepted_at = CASE WHEN :disposition = 'accepted' THEN now() END,
         uncertain_since = NULL, version = version + 1, changed_at = now()
@@ -260,7 +267,7 @@ SELECT count(*) AS freed FROM freed;
 -- name: current^
 -- A delivery as it stands.
 SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, detail, draft_id, thread_id, message_id,
-       history_id, tries, uncertain_since, accepted_at
+       rfc822_id, history_id, tries, uncertain_since, accepted_at
 FROM delivery WHERE id = :id;
 
 -- name: project_spent^

@@ -28,8 +28,6 @@ class LaneRow:
     resume_at: datetime | None
     epoch: int
     history_id: int | None
-    look_at: datetime | None
-    confirm_until: datetime | None
     strays_at: datetime | None
 
 
@@ -62,15 +60,15 @@ class LaneStore:
 
         await persist(self._pool, work, give_up_after=self._patience)
 
-    async def take(self, mailbox: str, *, holder: str, confirm_for: float) -> LaneRow:
+    async def take(self, mailbox: str, *, holder: str) -> LaneRow:
         """Take a lane over; whoever held it writes nothing from now on.
 
-        Where that was a dead process, its strays and its notices of the last `confirm_for` seconds are due at once.
+        Where that was a dead process, its strays are due at once.
 
         Raises:
             UnknownMailbox: no lane has this address.
         """
-        row = await self._one(queries.take_lane.sql, {"mailbox": mailbox, "holder": holder, "confirm_for": confirm_for})
+        row = await self._one(queries.take_lane.sql, {"mailbox": mailbox, "holder": holder})
         if row is None:
             raise UnknownMailbox(f"no lane has the mailbox {mailbox!r}; `millstream mailbox list` shows them")
         return LaneRow(**row)
@@ -105,8 +103,6 @@ class LaneStore:
                 "mailbox": grip.mailbox,
                 "epoch": grip.epoch,
                 "width": width,
-                "look_at": row.look_at,
-                "confirm_until": row.confirm_until,
                 "strays_at": row.strays_at,
                 "resume_at": row.resume_at,
                 "stalled_after": stalled_after,
@@ -124,7 +120,7 @@ class LaneStore:
         )
 
     async def note_history(self, grip: Grip, history_id: int) -> None:
-        """How far the lane has looked for notices."""
+        """Where the mailbox's history stood before anything of this holding was sent."""
         await self._do(
             queries.note_history.sql, {"mailbox": grip.mailbox, "epoch": grip.epoch, "history_id": history_id}
         )
@@ -152,11 +148,6 @@ class LaneStore:
         """When this mailbox sent for the first time."""
         row = await self._one(queries.first_sent.sql, {"mailbox": mailbox})
         return row["at"] if row else None
-
-    async def accepted_in(self, mailbox: str, threads: Sequence[str]) -> list[Delivery]:
-        """Accepted deliveries of this lane in these threads."""
-        rows = await self._all(queries.accepted_in_threads.sql, {"mailbox": mailbox, "threads": list(threads)})
-        return [delivery_of(row) for row in rows]
 
     async def known_drafts(self, mailbox: str, drafts: Sequence[str]) -> set[str]:
         """Which of these drafts a delivery stands by."""

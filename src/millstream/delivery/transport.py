@@ -16,6 +16,7 @@ from millstream.gmail.errors import HistoryExpired, NotFound
 from millstream.gmail.model import MessageRef
 from millstream.mime.letter import HEADER_DELIVERY
 
+_MESSAGE_ID = "Message-ID"
 _MOST_PAGES = 8
 _MOST_HEADERS = 200
 MOST_REPEATS = 3
@@ -44,6 +45,8 @@ class Sent:
     message_id: str
     thread_id: str
     how: str
+    rfc822_id: str | None = None
+    """The Message-ID that the recipient sees, where the evidence told it; without angle brackets."""
 
 
 class Unsent(StrEnum):
@@ -145,19 +148,25 @@ async def find_sent(mail: MailboxClient, delivery: Delivery) -> Sent | Unsent:
             return Sent(message.id, message.thread_id, "thread")
     for message in candidates[-_MOST_HEADERS:]:
         try:
-            found = await mail.get_message(message.id, headers=(HEADER_DELIVERY,))
+            found = await mail.get_message(message.id, headers=(HEADER_DELIVERY, _MESSAGE_ID))
         except NotFound:  # it vanished between list and get
             continue
         if found.headers.get(HEADER_DELIVERY) == delivery.token:
-            return Sent(found.id, found.thread_id, "header")
+            rfc822_id = bare_id(found.headers.get(_MESSAGE_ID) or "") or None
+            return Sent(found.id, found.thread_id, "header", rfc822_id)
     return Unsent.NOTHING
+
+
+def bare_id(message_id: str) -> str:
+    """A Message-ID as the ledger has it: without white space and angle brackets."""
+    return message_id.strip().removeprefix("<").removesuffix(">")
 
 
 async def sent_since(mail: MailboxClient, history_id: int | None) -> list[MessageRef]:
     """What SENT gained since a history id, oldest first; where history is gone, the newest pages of SENT."""
     if history_id is not None:
         try:
-            return list((await added_since(mail, history_id, "SENT")).messages)
+            return await added_since(mail, history_id, "SENT")
         except HistoryExpired:
             pass
     return await newest(mail, "SENT")
@@ -176,15 +185,7 @@ async def newest(mail: MailboxClient, label: str) -> list[MessageRef]:
     return found[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Gained:
-    """What a label gained, and the history id up to which that is known."""
-
-    messages: tuple[MessageRef, ...]
-    history_id: int
-
-
-async def added_since(mail: MailboxClient, history_id: int, label: str) -> Gained:
+async def added_since(mail: MailboxClient, history_id: int, label: str) -> list[MessageRef]:
     """Messages with a label that were added since a history id, oldest first, each once.
 
     A page may be empty and still have a next one, and may come twice (observed: lieer #24, #120).
@@ -201,4 +202,4 @@ async def added_since(mail: MailboxClient, history_id: int, label: str) -> Gaine
         repeats = repeats + 1 if page.next_page == token else 0
         token = page.next_page
         if token is None or repeats > MOST_REPEATS:
-            return Gained(tuple(found.values()), page.history_id)
+            return list(found.values())

@@ -60,6 +60,8 @@ class Receipt:
     """In already, with the same content."""
     held: int = 0
     """Of the new ones, those that wait for a person."""
+    suppressed: int = 0
+    """Of those held, the ones whose address nothing of their stream is sent to."""
     rejected: int = 0
     conflicts: int = 0
     """In already, or earlier in the same file, with other content; nothing changed."""
@@ -188,6 +190,7 @@ class _Submission:
             new=before.new + written.new,
             unchanged=before.unchanged + parcel.unchanged + written.unchanged,
             held=before.held + written.held,
+            suppressed=before.suppressed + written.suppressed,
             rejected=before.rejected + len(parcel.rejects) + len(written.rejects),
             conflicts=before.conflicts + len(parcel.conflicts) + len(written.conflicts),
             seconds=asyncio.get_running_loop().time() - self._began,

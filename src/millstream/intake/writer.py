@@ -61,6 +61,7 @@ class Written:
 
     new: int = 0
     held: int = 0
+    suppressed: int = 0
     unchanged: int = 0
     composed: int = 0
     conflicts: list[Reject] = field(default_factory=list)
@@ -190,6 +191,7 @@ def _given_up(error: StorageError, waited: float) -> Exception:
 def _count(added: Added, communications: list[Communication], lines: dict[str, int], written: Written) -> None:
     written.new += added.new
     written.held += added.held
+    written.suppressed += added.suppressed
     written.unchanged += added.unchanged
     # What was in the way came in by another submit of the same run at the same time, which is rare: so the
     # communications of a batch with a conflict are all looked at.

@@ -38,11 +38,55 @@ def test_nothing_found_is_an_answer(call, submitted) -> None:
 def test_one_is_shown_with_its_attempts_and_its_trail(call, submitted) -> None:
     shown = call("communication", "show", "C-1")
     assert shown.code == 0
-    assert "not tried yet" in shown.out
     assert "delivery.queued" in shown.out
     told = call("communication", "show", "C-1", "--json").json
-    assert told.keys() >= {"key", "content_hash", "token", "disposition", "attempts", "audit"}
+    assert told.keys() >= {"key", "content_hash", "token", "disposition", "sighted", "attempts", "sightings", "audit"}
     assert [entry["kind"] for entry in told["audit"]] == ["delivery.queued"]
+    assert (told["attempts"], told["sightings"], told["sighted"]) == ([], [], [])
+
+
+def test_what_happened_to_one_is_told_in_the_order_of_time(call, submitted, database_url) -> None:
+    [found] = call("communication", "find", "C-1", "--json").json
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO mailbox (address) VALUES ('a@bank.example')")
+        connection.execute(
+            "INSERT INTO attempt (delivery_id, number, mailbox, epoch, kind, outcome, effect, units, bytes, at) "
+            "SELECT id, 1, 'a@bank.example', 1, 'send', 'ok', 'yes', 100, 2048, now() + interval '1 minute' "
+            "FROM delivery WHERE token = %s",
+            (found["token"],),
+        )
+        for minutes, kind, proven, report, reply in (
+            (2, "bounced_hard", True, '[{"status": "5.1.1", "diagnostic": "550 no\\nsuch user"}]', None),
+            (3, "replied", False, None, "Thank you. " * 100),
+        ):
+            connection.execute(
+                "INSERT INTO sighting (mailbox, message_id, kind, subject, mapped_by, proven, report, reply, at, "
+                "received_at) VALUES ('a@bank.example', %s, %s, %s, 'thread', %s, %s, %s, "
+                "now() + make_interval(mins => %s), '2026-11-23 20:00:00+00')",
+                (f"m-{minutes}", kind, f"delivery:{found['token']}", proven, report, reply, minutes),
+            )
+    told = call("communication", "show", "C-1", "--json").json
+    assert [each["kind"] for each in told["sightings"]] == ["bounced_hard", "replied"]
+    assert told["sightings"][0].keys() >= {
+        "at",
+        "received_at",
+        "mapped_by",
+        "proven",
+        "report",
+        "mailbox",
+        "message_id",
+    }
+    shown = call("communication", "show", "C-1").out
+    table = shown[shown.index("what") :].splitlines()[1:]
+    assert [line[21:].split("  ")[0] for line in table] == [
+        "delivery.queued",
+        "send: ok",
+        "sighted: bounced_hard",
+        "sighted: replied",
+    ]
+    assert "5.1.1 550 no such user; received 2026-11-23 20:00:00; by thread; proven; message m-2" in table[2]
+    assert "not proven" in table[3]
+    assert len(table[3]) < 400
 
 
 def test_showing_what_is_not_there_fails(call) -> None:

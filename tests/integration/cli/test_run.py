@@ -24,6 +24,7 @@ def test_a_submit_answers_with_a_receipt(call, driver) -> None:
         "new": 2,
         "unchanged": 0,
         "held": 0,
+        "suppressed": 0,
         "rejected": 0,
         "conflicts": 0,
         "repeated": 0,
@@ -86,6 +87,39 @@ def test_a_run_is_shown_with_what_waits_for_a_person(call, driver) -> None:
     assert told["counts"] == {"held": 1, "queued": 1}
     assert [(each["key"], each["reason"]) for each in told["waiting"]] == [("h", "bad_recipient")]
     assert [each["line"] for each in told["rejects"]] == [3]
+
+
+@pytest.mark.parametrize(("word", "share"), [("5%", 0.05), ("0.2", 0.2), ("none", 1.0), (" 7.5 % ", 0.075)])
+def test_a_run_has_a_bounce_limit_of_its_own(call, driver, word, share) -> None:
+    assert call("run", "submit", driver(1), "--bounce-limit", word).code == 0
+    assert call("run", "show", "october", "--json").json["policy"] == {"bounce_limit": pytest.approx(share)}
+
+
+@pytest.mark.parametrize("word", ["a few", "120%", "-1", "", "nan"])
+def test_a_bounce_limit_that_is_no_share_is_wrong_usage(call, driver, word) -> None:
+    answered = call("run", "submit", driver(1), "--bounce-limit", word)
+    assert answered.code == 2
+    assert "5%, 0.05 or none" in answered.err
+    assert call("run", "list").out.startswith("no runs yet")
+
+
+def test_a_run_that_paused_itself_says_why_and_what_was_sighted(call, driver, database_url) -> None:
+    call("run", "submit", driver(3))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE run SET state = 'paused', reason = '2 of 3 accepted deliveries bounced'")
+        connection.execute("UPDATE delivery SET sighted = '{bounced_hard,replied}' WHERE id <> 1")
+        connection.execute("UPDATE delivery SET sighted = '{bounced_soft,delayed}' WHERE id = 1")
+    told = call("run", "show", "october", "--json").json
+    assert (told["state"], told["reason"]) == ("paused", "2 of 3 accepted deliveries bounced")
+    assert told["sighted"] == {"bounced_hard": 2, "bounced_soft": 1, "delayed": 1, "replied": 2}
+    shown = call("run", "show", "october").out
+    assert "2 of 3 accepted deliveries bounced" in shown
+    assert "bounced hard" in shown
+    [listed] = call("run", "list", "--json").json
+    assert (listed["reason"], listed["bounced"]) == (told["reason"], 3)
+    assert "2 of 3 accepted deliveries bounced" in call("run", "list").out
+    call("run", "resume", "october")
+    assert call("run", "show", "october", "--json").json["reason"] is None
 
 
 @pytest.mark.parametrize("command", ["show", "pause", "resume", "cancel"])

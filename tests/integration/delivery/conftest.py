@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
 
 from delivery_desk import QUICK, S1, S2, S3, Desk, static_tokens
+from sighting_desk import Office
 
 from millstream.delivery.board import RunBoard
 from millstream.delivery.ledger import Ledger
@@ -49,3 +50,9 @@ async def desk(open_desk: OpenDesk) -> Desk:
     desk = await open_desk()
     await desk.register(S1)
     return desk
+
+
+@pytest.fixture
+async def office(pool: Pool) -> Office:
+    """A ledger without lanes at work."""
+    return Office(pool)

@@ -38,8 +38,6 @@ QUICK = DeliveryOptions(
     stalled_after=1.0,
     probe_floor=0.3,
     probe_for=1.5,
-    look_gap=0.2,
-    confirm_for=1.0,
     stray_grace=0.2,
     recheck=0.5,
 )
@@ -126,7 +124,7 @@ class Desk:
 
     async def take(self, mailbox: str) -> Holding:
         """Take a lane over and do nothing with it."""
-        row = await self.store.take(mailbox, holder="test", confirm_for=self.options.confirm_for)
+        row = await self.store.take(mailbox, holder="test")
         holding = Holding(row, self.tools, age_days=self.options.warm.get(mailbox, 0))
         if holding.history_id is None:
             holding.history_id = (await self.mailbox(mailbox).profile()).history_id

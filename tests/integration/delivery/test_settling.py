@@ -49,6 +49,9 @@ async def test_a_direct_send_is_found_by_its_header(desk: Desk, eventually) -> N
     assert (await desk.arrived())[addresses[0]] == 1
     [probe] = await desk.rows("SELECT outcome, evidence FROM attempt WHERE kind = 'probe'")
     assert probe == {"outcome": "sent", "evidence": "header"}
+    [found] = await desk.rows("SELECT message_id, rfc822_id FROM delivery")
+    sent = await desk.mailbox(S1).get_message(found["message_id"])
+    assert f"<{found['rfc822_id']}>" == sent.headers.get("Message-ID")
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -119,7 +122,9 @@ async def test_evidence_is_found_behind_odd_answers(desk: Desk, odd: dict[str, A
     await desk.fault("odd", **odd)
     thread = parcel.delivery.thread_id if by == "thread" else None
     sought = replace(parcel.delivery, thread_id=thread)
-    assert await find_sent(desk.mailbox(S1), sought) == Sent(sent.id, sent.thread_id, by)
+    found = await find_sent(desk.mailbox(S1), sought)
+    assert isinstance(found, Sent)
+    assert (found.message_id, found.thread_id, found.how) == (sent.id, sent.thread_id, by)
 
 
 async def test_an_empty_page_that_never_ends_does_not_hold_a_lane(desk: Desk) -> None:

@@ -78,9 +78,9 @@ async def test_nothing_is_begun_while_strays_are_looked_for(desk: Desk, eventual
 
 async def test_a_mailbox_that_does_not_answer_a_look_is_left_alone_for_a_while(desk: Desk, eventually) -> None:
     """A look that fails is put off, and the lane goes on sending meanwhile."""
-    desk.tune(look_gap=1.0)
+    desk.tune(stray_grace=1.0)
     await dead_predecessor(desk, strays=1)
-    await desk.fault("before", "500", method="history.list", times=3, name="no-look")
+    await desk.fault("before", "500", method="drafts.list", times=3, name="no-look")
     addresses = await desk.add(20)
     loop = asyncio.get_running_loop()
     failed: list[float] = []

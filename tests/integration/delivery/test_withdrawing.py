@@ -6,9 +6,11 @@ import pytest
 from delivery_desk import S1, S2, Desk, one_each
 
 from millstream.communication.model import RunState
+from millstream.delivery.carry import Carrier
 from millstream.delivery.lane import Lane
 from millstream.delivery.model import Disposition
 from millstream.delivery.parcel import Parcel
+from millstream.delivery.suppression import Suppressions
 
 
 @pytest.fixture
@@ -46,6 +48,39 @@ async def test_a_parked_lane_gives_its_drafts_to_others(desk: Desk, drafted: Par
     assert await desk.sent_from() == {S2: 1}
     assert await desk.drafts() == 0
     assert ("withdraw", "ok") in await desk.attempts(drafted)
+
+
+async def suppress(desk: Desk) -> None:
+    for stream in ("statements", "another"):
+        await Suppressions(desk.pool).add("October-0@example.org", stream=stream, why="it bounced", actor="ada")
+
+
+async def test_a_draft_to_an_address_that_was_suppressed_meanwhile_is_removed_and_held(
+    desk: Desk, drafted: Parcel, eventually
+) -> None:
+    await suppress(desk)
+    async with desk.working():
+        await eventually(lambda: ended(desk, Disposition.HELD), within=15)
+    assert await desk.arrived() == {}
+    assert await desk.drafts() == 0
+    held = await desk.current(drafted)
+    assert held.reason == "suppressed"
+    assert "it bounced" in str(held.detail)
+
+
+async def test_a_delivery_that_is_tried_again_is_held_where_its_address_was_suppressed_meanwhile(
+    desk: Desk, eventually
+) -> None:
+    await desk.add()
+    await desk.fault("before", "500", method="drafts.create", times=1)
+    lane = await desk.take(S1)
+    [parcel] = await desk.claim(lane)
+    await Carrier(lane).carry(parcel)
+    assert (await desk.current(parcel)).mailbox == S1
+    await suppress(desk)
+    async with desk.working():
+        await eventually(lambda: ended(desk, Disposition.HELD), within=15)
+    assert await desk.arrived() == {}
 
 
 async def test_a_cancelled_run_leaves_no_drafts(desk: Desk, drafted: Parcel, eventually) -> None:

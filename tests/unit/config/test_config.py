@@ -49,6 +49,19 @@ def test_the_file_wins_over_defaults_and_a_variable_over_the_file(load: Load) ->
     assert (settings.delivery.concurrency, settings.delivery.claim) == (3, 5)
 
 
+@pytest.mark.parametrize(("given", "share"), [('"5%"', 0.05), ("0.2", 0.2), ("0", 0.0), ('"none"', 1.0), ("1", 1.0)])
+def test_a_share_is_written_as_people_write_it(load: Load, given: str, share: float) -> None:
+    assert load(f"[suppression]\nbounce_limit = {given}").suppression.bounce_limit == share
+    bare = given.strip('"')
+    assert load(variables={"MILLSTREAM_SUPPRESSION__BOUNCE_LIMIT": bare}).suppression.bounce_limit == share
+
+
+@pytest.mark.parametrize("given", ['"a lot"', "2", '"101%"', "-0.1", '"nan"', "nan"])
+def test_what_is_no_share_is_refused(load: Load, given: str) -> None:
+    with pytest.raises(ConfigError, match=r"suppression.bounce_limit"):
+        load(f"[suppression]\nbounce_limit = {given}")
+
+
 def test_an_empty_variable_counts_as_not_given(load: Load) -> None:
     assert load("[delivery]\nclaim = 5\n", {"MILLSTREAM_DELIVERY__CLAIM": ""}).delivery.claim == 5
 

@@ -113,6 +113,11 @@ CREATE TABLE suppression (
     at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, address)
 );
+-- What a delivery is told that is held for it, at intake and at the claim alike.
+CREATE FUNCTION suppressed_because(entry suppression) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('nothing of %s is sent to %s since %s: %s; `millstream suppression remove` ends that', entry.stream,
+        entry.address, to_char(entry.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'), entry.detail)
+$$;
 
 -- The second axis of a delivery: what was sighted about it, apart from its disposition.
 ALTER TABLE delivery ADD COLUMN sighted text[] NOT NULL DEFAULT '{}'
@@ -121,5 +126,8 @@ ALTER TABLE delivery ADD COLUMN rfc822_id text;       -- the Message-ID the reci
 CREATE INDEX delivery_rfc822 ON delivery (rfc822_id) WHERE rfc822_id IS NOT NULL;
 CREATE INDEX delivery_bounced ON delivery (run_id) WHERE sighted && ARRAY['bounced_hard', 'bounced_soft'];
 CREATE INDEX delivery_address ON delivery (lower(address), accepted_at) WHERE disposition = 'accepted';
+-- Limit notices come back as sightings: a lane looks for none itself (docs/decisions/0012). Its history_id is where
+-- evidence of what it sends lies after.
+ALTER TABLE lane DROP COLUMN look_at, DROP COLUMN confirm_until;
 -- Why a run is paused, where it paused itself.
 ALTER TABLE run ADD COLUMN reason text;
