@@ -13,6 +13,8 @@ from playwright.async_api import expect
 from millstream.sandbox.gmail import pages
 from millstream.sandbox.gmail.config import SandboxConfig
 from millstream.sandbox.gmail.headers import split
+from millstream.sandbox.gmail.quota import Quota
+from millstream.sandbox.gmail.transit import Transit
 from millstream.sandbox.gmail.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -50,7 +52,7 @@ async def address(beacon):
         return web.Response(text="called")
 
     app = web.Application()
-    app.add_routes([web.get("/beacon", called), *pages.routes(world)])
+    app.add_routes([web.get("/beacon", called), *pages.routes(world, Transit(world, Quota(world.config, world.clock)))])
     async with TestServer(app) as server:
         yield str(server.make_url("/")).rstrip("/")
 

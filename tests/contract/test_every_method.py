@@ -8,11 +8,11 @@ import pytest
 from discovery_schemas import load_document
 from letters import letter, raw_field, token, upload
 
-from millstream.sandbox.gmail import drafts, labels, mailbox, messages, threads
+from millstream.sandbox.gmail import drafts, labels, mailbox, messages, threads, watch
 
 SERVED = {
     method.name: method
-    for method in (*drafts.METHODS, *messages.METHODS, *threads.METHODS, *labels.METHODS, *mailbox.METHODS)
+    for method in (*drafts.METHODS, *messages.METHODS, *threads.METHODS, *labels.METHODS, *mailbox.METHODS, *watch.METHODS)
 }
 PREFIX = "https://www.googleapis.com/auth/"
 EVERYTHING = ("https://mail.google.com/", f"{PREFIX}gmail.settings.basic", f"{PREFIX}gmail.settings.sharing")
