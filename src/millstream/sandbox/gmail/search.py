@@ -17,7 +17,7 @@ from millstream.sandbox.gmail.search_terms import OPERATORS, Matcher, Place, ter
 DEEPEST: Final = 30
 """Groups inside groups; what lies deeper is read as if the brackets were not there."""
 
-_PIECE = re.compile(r'-?"[^"]*"|-?(?:[A-Za-z_]+:)(?="|\(|\{)|-(?=[({])|[(){}]|[^\s(){}"]+|"')
+_PIECE = re.compile(r'-?"[^"]*(?:"|$)|-?(?:[A-Za-z_]+:)(?="|\(|\{)|-(?=[({])|[(){}]|[^\s(){}"]+|"')
 _OPENERS: Final = {"(": ")", "{": "}"}
 _HIDDEN: Final = {"trash": "TRASH", "spam": "SPAM", "anywhere": ""}
 
@@ -73,8 +73,8 @@ class _Reader:
             piece = self._pieces[self._at]
             if piece == end or (not end and piece in ")}"):
                 break
-            if piece in ("OR", "|") and parts:
-                joins = True
+            if piece in ("OR", "|"):
+                joins = bool(parts)
                 self._at += 1
                 continue
             test = self._one(key, depth)
