@@ -57,9 +57,9 @@ class Headers:
         """The first value of a field, or None."""
         return next(self.raw(name), None)
 
-    def words_of(self, name: str) -> list[str]:
-        """Every word of every value of a field."""
-        return [word for value in self.raw(name) for word in value.split()]
+    def first_words(self, name: str) -> list[str]:
+        """The first word of every value of a field."""
+        return [value.split()[0] for value in self.raw(name) if value.strip()]
 
     def subject(self) -> str:
         """The subject for reading, on one line."""

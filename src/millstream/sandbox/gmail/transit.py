@@ -265,7 +265,7 @@ class Transit:
 
         What has been forwarded here before is not forwarded again.
         """
-        if account.address in parcel.letter.headers.words_of("x-forwarded-for"):
+        if account.address in parcel.letter.headers.first_words("x-forwarded-for"):
             return
         headers = Headers(
             [
