@@ -258,7 +258,9 @@ class _Pages:
         text = self._templates.get_template(template).render(
             context, query=_query(request), now=self._world.clock.now()
         )
-        return web.Response(text=text, content_type="text/html", status=status, headers=_safely(PAGE_POLICY))
+        # Under no-referrer a browser hides from the sandbox itself that a form came from its own page.
+        headers = _safely(PAGE_POLICY) | {"Referrer-Policy": "same-origin"}
+        return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 
 # Small answers
