@@ -39,6 +39,7 @@ SERVICE_ACCOUNT = "millstream@project.iam.gserviceaccount.com"
 DOMAIN = "bank.example"
 GOOGLE = "https://gmail.googleapis.com"
 POLL_SECONDS = 0.05
+TOPIC = "projects/millstream/topics/gmail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def start_sandbox(key: dict[str, str]) -> Callable[..., SandboxThread]:
             "limits": "none",
             "notice_delay_seconds": 0,
             "trust_any_key": False,
+            "topics": ({"name": TOPIC},),
             "service_account_keys": {SERVICE_ACCOUNT: key["public_key"]},
         }
         return SandboxThread(SandboxConfig(**(known | fields)))
@@ -148,7 +150,7 @@ def sandbox(start_sandbox: Callable[..., SandboxThread], live: Live | None) -> I
     if live:
         yield None
         return
-    with start_sandbox(smtp_port=0) as running:
+    with start_sandbox(smtp_port=0, pubsub_port=0) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ START_SECONDS = 30
 
 
 class SandboxThread:
-    """A running Gmail sandbox; `url` and `smtp_port` are its doors. Use it in a `with`."""
+    """A running Gmail sandbox; `url`, `smtp_port` and `pubsub_port` are its doors. Use it in a `with`."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
@@ -26,6 +26,7 @@ class SandboxThread:
         self._thread = threading.Thread(target=self._run, name="gmail-sandbox")
         self.url = ""
         self.smtp_port = 0
+        self.pubsub_port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,6 +55,7 @@ class SandboxThread:
         running = await serve(self._config)
         try:
             self.url, self.smtp_port = running.url.rstrip("/"), running.smtp_port or 0
+            self.pubsub_port = running.pubsub_port or 0
             self._ready.set()
             await self._stop.wait()
         finally:

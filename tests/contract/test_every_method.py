@@ -8,11 +8,18 @@ import pytest
 from discovery_schemas import load_document
 from letters import letter, raw_field, token, upload
 
-from millstream.sandbox.gmail import drafts, labels, mailbox, messages, threads
+from millstream.sandbox.gmail import drafts, labels, mailbox, messages, threads, watch
 
 SERVED = {
     method.name: method
-    for method in (*drafts.METHODS, *messages.METHODS, *threads.METHODS, *labels.METHODS, *mailbox.METHODS)
+    for method in (
+        *drafts.METHODS,
+        *messages.METHODS,
+        *threads.METHODS,
+        *labels.METHODS,
+        *mailbox.METHODS,
+        *watch.METHODS,
+    )
 }
 PREFIX = "https://www.googleapis.com/auth/"
 EVERYTHING = ("https://mail.google.com/", f"{PREFIX}gmail.settings.basic", f"{PREFIX}gmail.settings.sharing")
@@ -88,6 +95,8 @@ CALLS: dict[str, Callable[[Desk], Any]] = {
     "labels.patch": lambda d: d.users.labels().patch(userId="me", id=d.label(), body=SHOWN),
     "labels.delete": lambda d: d.users.labels().delete(userId="me", id=d.label()),
     "getProfile": lambda d: d.users.getProfile(userId="me"),
+    "watch": lambda d: d.users.watch(userId="me", body={"topicName": "projects/millstream/topics/gmail"}),
+    "stop": lambda d: d.users.stop(userId="me"),
     "history.list": lambda d: d.users.history().list(userId="me", startHistoryId=_before_a_letter(d)),
     "settings.sendAs.list": lambda d: d.alias() and d.users.settings().sendAs().list(userId="me"),
     "settings.sendAs.get": lambda d: d.users.settings().sendAs().get(userId="me", sendAsEmail=d.alias()),

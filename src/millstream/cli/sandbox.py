@@ -24,19 +24,25 @@ def gmail(
     ] = None,
     port: Annotated[int | None, typer.Option(help="HTTP port on 127.0.0.1; 0 takes a free one.")] = None,
     smtp_port: Annotated[int | None, typer.Option(help="SMTP port on 127.0.0.1; none shuts the door.")] = None,
+    pubsub_port: Annotated[
+        int | None, typer.Option(help="gRPC port of Cloud Pub/Sub on 127.0.0.1; none shuts the door.")
+    ] = None,
     mailbox: Annotated[list[str] | None, typer.Option(help="A mailbox of the organisation; may be repeated.")] = None,
     json: Json = False,
 ) -> None:
     """Run a Gmail sandbox on loopback until Ctrl-C. Its first line says where it is."""
-    config = _config(settings_file, {"port": port, "smtp_port": smtp_port, "mailboxes": mailbox})
+    given = {"port": port, "smtp_port": smtp_port, "pubsub_port": pubsub_port, "mailboxes": mailbox}
+    config = _config(settings_file, given)
 
     def announce(running: Running) -> None:
         if json:
-            frame.answer_json({"url": running.url, "smtp_port": running.smtp_port})
+            frame.answer_json({"url": running.url, "smtp_port": running.smtp_port, "pubsub_port": running.pubsub_port})
         else:
             frame.say(f"Gmail sandbox: {running.url} (mailboxes to read, control API under /sandbox/v1)")
             if running.smtp_port:
                 frame.say(f"SMTP door: 127.0.0.1:{running.smtp_port}")
+            if running.pubsub_port:
+                frame.say(f"Pub/Sub door: 127.0.0.1:{running.pubsub_port} (PUBSUB_EMULATOR_HOST for Google's client)")
 
     async def work() -> None:
         log.set_up("warning")

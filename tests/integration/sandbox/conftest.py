@@ -1,7 +1,8 @@
 """A sandbox on real sockets for each test that asks for one."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,9 @@ def letter() -> Letter:
         return "\r\n".join([*lines, "", "The body.", ""]).encode()
 
     return make
+
+
+@pytest.fixture
+def in_thread() -> Callable[..., Any]:
+    """Run a function that blocks beside the event loop, for clients that are not asynchronous."""
+    return asyncio.to_thread

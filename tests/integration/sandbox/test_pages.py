@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from millstream.sandbox.gmail import pages
 from millstream.sandbox.gmail.config import SandboxConfig
 from millstream.sandbox.gmail.headers import split
+from millstream.sandbox.gmail.quota import Quota
+from millstream.sandbox.gmail.transit import Transit
 from millstream.sandbox.gmail.world import World
 
 SENDER, CUSTOMER = "statements@bank.example", "maria.nunez@mail.example"
@@ -32,7 +34,7 @@ def world():
 @pytest.fixture
 async def browser(world):
     app = web.Application()
-    app.add_routes(pages.routes(world))
+    app.add_routes(pages.routes(world, Transit(world, Quota(world.config, world.clock))))
     async with TestClient(TestServer(app)) as client:
         yield client
 

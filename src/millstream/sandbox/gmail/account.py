@@ -1,12 +1,15 @@
 """One mailbox: its messages, threads, drafts, labels and addresses."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from millstream.sandbox.gmail.conditions import Condition
 from millstream.sandbox.gmail.headers import base_subject, find
-from millstream.sandbox.gmail.history import Change, History
+from millstream.sandbox.gmail.history import Change, History, Record
 from millstream.sandbox.gmail.message import Message
+from millstream.sandbox.gmail.shelf import Shelf
 
 SYSTEM_LABELS: Final = (
     "CHAT",
@@ -29,22 +32,18 @@ SYSTEM_LABELS: Final = (
 DRAFT_LABELS: Final = frozenset({"DRAFT"})
 
 
-@dataclass(slots=True)
-class Condition:
-    """What is special about a mailbox; the control API changes it while the sandbox runs.
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A users.watch: where notifications go, until when (seconds since 1970), and for which labels."""
 
-    `daily_limit` replaces the preset's messages a day; `sending_parked_until` (seconds since 1970 by the sandbox's
-    clock) makes every send answer 429 "(Mail sending)" until then; `token_dead` kills its access tokens and makes the
-    token endpoint say invalid_grant; `suspended` answers 400 "Mail service not enabled"; `delegation_denied` refuses
-    service accounts; `rejects` makes it bounce whatever is sent to it, with this status (`5.2.2` is a full inbox).
-    """
+    topic: str
+    expires: float
+    labels: frozenset[str] = frozenset()
+    excludes: bool = False
 
-    daily_limit: int | None = None
-    sending_parked_until: float | None = None
-    token_dead: bool = False
-    suspended: bool = False
-    delegation_denied: bool = False
-    rejects: str | None = None
+    def wants(self, labels: frozenset[str]) -> bool:
+        """Whether a change of a message with these labels is told."""
+        return not self.labels or self.labels.isdisjoint(labels) is self.excludes
 
 
 @dataclass(slots=True)
@@ -62,9 +61,12 @@ class Account:
     """
 
     __slots__ = (
+        "_all",
         "_by_rfc822",
+        "_labelled",
         "_threads",
         "address",
+        "answered",
         "condition",
         "drafts",
         "history",
@@ -73,6 +75,8 @@ class Account:
         "send_as",
         "store",
         "user_labels",
+        "watch",
+        "watcher",
     )
 
     def __init__(self, address: str, *, is_local: bool, history_start: int) -> None:
@@ -85,35 +89,52 @@ class Account:
         self.user_labels: dict[str, dict[str, Any]] = {}
         self.send_as: dict[str, dict[str, Any]] = {}
         self.condition = Condition()
-        self._threads: dict[str, list[Message]] = {}
+        self.watcher: Callable[[Account, Record], None] | None = None
+        self.watch: Watch | None = None
+        self.answered: dict[str, float] = {}
+        self._all = Shelf()
+        self._labelled: defaultdict[str, Shelf] = defaultdict(Shelf)
+        self._threads: dict[str, Shelf] = {}
         self._by_rfc822: dict[str, Message] = {}
 
     # Reading
 
     def messages(self) -> list[Message]:
-        """Every message, newest first."""
-        return sorted(self.store.values(), key=_position, reverse=True)
+        """Every message, newest first: a list as long as the mailbox. Pages take `shelf`."""
+        return list(self._all.newest_first())
+
+    def shelf(self, labels: Iterable[str] = ()) -> Shelf:
+        """The messages in order; with labels, those with the rarest of them."""
+        shelves = [self._labelled.get(label) or Shelf() for label in labels]
+        return min(shelves, key=len) if shelves else self._all
 
     def message(self, message_id: str) -> Message | None:
         """One message by its Gmail id."""
         return self.store.get(message_id)
 
-    def threads(self) -> list[list[Message]]:
-        """Every thread as its messages oldest first; the thread with the newest message comes first."""
-        return sorted(
-            (sorted(thread, key=_position) for thread in self._threads.values()),
-            key=lambda thread: _position(thread[-1]),
-            reverse=True,
-        )
+    def newest(self) -> Message | None:
+        """The message with the latest date."""
+        return self._all[-1] if len(self._all) else None
+
+    def threads(self, *, below: int = 0) -> Iterator[list[Message]]:
+        """Threads as their messages oldest first; the thread with the newest message comes first.
+
+        With `below`, only threads whose newest message stands under that position.
+        """
+        for message in self._all.newest_first(below=below):
+            thread = self._threads[message.thread_id]
+            if thread[-1] is message:
+                yield thread.oldest_first()
 
     def thread(self, thread_id: str) -> list[Message]:
         """The messages of one thread, oldest first; empty if there is none."""
-        return sorted(self._threads.get(thread_id, ()), key=_position)
+        thread = self._threads.get(thread_id)
+        return thread.oldest_first() if thread else []
 
     @property
     def unread(self) -> int:
         """How many messages lie unread in the inbox."""
-        return sum(1 for message in self.store.values() if {"INBOX", "UNREAD"} <= message.labels)
+        return self.shelf(("INBOX",)).unread
 
     def thread_count(self) -> int:
         """How many threads the mailbox has."""
@@ -152,35 +173,61 @@ class Account:
         """Store a message."""
         message.labels = labels
         self.store[message.id] = message
-        self._threads.setdefault(message.thread_id, []).append(message)
+        for shelf in self._shelves(message, labels):
+            shelf.add(message)
         rfc822 = find(message.head, "Message-ID")
         if rfc822:
             self._by_rfc822[rfc822.strip()] = message
-        self.history.note(Change.MESSAGE_ADDED, message, moment)
+        self._note(Change.MESSAGE_ADDED, message, moment)
 
     def remove(self, message: Message, moment: float) -> None:
         """Delete a message for good."""
         del self.store[message.id]
-        thread = self._threads[message.thread_id]
-        thread.remove(message)
-        if not thread:
+        for shelf in self._shelves(message, message.labels):
+            shelf.remove(message)
+        if not self._threads[message.thread_id]:
             del self._threads[message.thread_id]
         rfc822 = (find(message.head, "Message-ID") or "").strip()
         if self._by_rfc822.get(rfc822) is message:
             del self._by_rfc822[rfc822]
-        self.history.note(Change.MESSAGE_DELETED, message, moment)
+        self._note(Change.MESSAGE_DELETED, message, moment)
 
     def relabel(self, message: Message, *, add: Iterable[str] = (), remove: Iterable[str] = (), moment: float) -> None:
         """Put labels on and take labels off; only real changes are written to the history."""
         gone = tuple(sorted(message.labels & frozenset(remove)))
         come = tuple(sorted(frozenset(add) - message.labels))
         if gone:
-            message.labels -= frozenset(gone)
-            self.history.note(Change.LABEL_REMOVED, message, moment, gone)
+            self._label(message, message.labels - frozenset(gone))
+            self._note(Change.LABEL_REMOVED, message, moment, gone)
         if come:
-            message.labels |= frozenset(come)
-            self.history.note(Change.LABEL_ADDED, message, moment, come)
+            self._label(message, message.labels | frozenset(come))
+            self._note(Change.LABEL_ADDED, message, moment, come)
 
+    def _label(self, message: Message, labels: frozenset[str]) -> None:
+        """Move a message from the shelves of its old labels to those of its new ones."""
+        read = ("UNREAD" in message.labels) - ("UNREAD" in labels)
+        for label in message.labels - labels:
+            self._labelled[label].remove(message)
+        for shelf in (
+            self._all,
+            self._threads[message.thread_id],
+            *(self._labelled[label] for label in message.labels & labels),
+        ):
+            shelf.unread -= read
+        new = labels - message.labels
+        message.labels = labels
+        for label in new:
+            self._labelled[label].add(message)
 
-def _position(message: Message) -> int:
-    return message.position
+    def _shelves(self, message: Message, labels: frozenset[str]) -> Iterator[Shelf]:
+        yield self._all
+        if message.thread_id not in self._threads:
+            self._threads[message.thread_id] = Shelf()
+        yield self._threads[message.thread_id]
+        for label in labels:
+            yield self._labelled[label]
+
+    def _note(self, change: Change, message: Message, moment: float, changed: tuple[str, ...] = ()) -> None:
+        record = self.history.note(change, message, moment, changed)
+        if self.watcher is not None:
+            self.watcher(self, record)

@@ -5,11 +5,11 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
-from millstream.sandbox.gmail.account import Account
+from millstream.sandbox.gmail.account import Account, Watch
 from millstream.sandbox.gmail.errors import BadArgument, FrontEnd
 from millstream.sandbox.gmail.faults import Faults
 from millstream.sandbox.gmail.quota import Quota
@@ -77,9 +77,16 @@ class Call:
         text = self.one("maxResults")
         if text is None:
             return DEFAULT_PAGE
-        if not text.isdigit():
+        if not text.isdecimal():
             raise BadArgument(f"Invalid value at 'max_results' (TYPE_UINT32), \"{text}\"")
         return min(int(text), MAX_PAGE) or DEFAULT_PAGE
+
+
+class Tells(Protocol):
+    """The part of `watch.Notifier` that methods need."""
+
+    def first(self, account: Account, watch: Watch) -> None:
+        """Send the message that a watch sends at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class Room:
     quota: Quota
     transit: Transit
     faults: Faults
+    notifier: Tells
 
 
 Handler = Callable[[Room, Call], dict[str, Any] | None]

@@ -3,11 +3,14 @@
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from millstream.sandbox.gmail.conditions import Language
 from millstream.sandbox.gmail.faults import FaultRule
+from millstream.sandbox.gmail.verdicts import named
+from millstream.sandbox.pubsub.settings import SubscriptionSettings, TopicSettings
 
 
 class SandboxConfig(BaseModel):
@@ -18,6 +21,9 @@ class SandboxConfig(BaseModel):
     port: int = Field(default=0, ge=0, le=65535, description="HTTP port on 127.0.0.1; 0 takes a free one.")
     smtp_port: int | None = Field(
         default=None, ge=0, le=65535, description="SMTP port on 127.0.0.1; 0 takes a free one; none shuts the door."
+    )
+    pubsub_port: int | None = Field(
+        default=None, ge=0, le=65535, description="gRPC port of Cloud Pub/Sub on 127.0.0.1; 0 takes a free one."
     )
     domains: tuple[str, ...] = Field(
         default=("bank.example",), description="The organisation's own domains. All other addresses are outside."
@@ -47,7 +53,7 @@ class SandboxConfig(BaseModel):
     notice_delay_seconds: float = Field(
         default=0.3, ge=0, description="Real seconds until a limit notice or a bounce arrives; 0 is at once."
     )
-    notice_language: Literal["en", "de", "pt"] = Field(
+    notice_language: Language = Field(
         default="en", description="Language of limit notices and bounces; Gmail writes them in the user's own."
     )
     pushback_seconds: float = Field(
@@ -55,6 +61,24 @@ class SandboxConfig(BaseModel):
     )
     label_lag_seconds: float = Field(
         default=0.0, ge=0, description="How long a new message stays out of lists and history (sandbox clock)."
+    )
+    search_lag_seconds: float = Field(
+        default=0.0, ge=0, description="How long a new message is not found by q; labels find it (sandbox clock)."
+    )
+    watch_days: float = Field(default=7.0, gt=0, description="Life of a users.watch by the sandbox's clock.")
+    notice_gap_seconds: float = Field(
+        default=1.0, ge=0, description="Least time between two push notifications of a mailbox; what is more is lost."
+    )
+    project: str | None = Field(
+        default=None, description="The Cloud project whose topics users.watch takes; none takes any project's."
+    )
+    topics: tuple[TopicSettings, ...] = Field(default=(), description="Pub/Sub topics there are from the start.")
+    subscriptions: tuple[SubscriptionSettings, ...] = Field(
+        default=(), description="Pub/Sub subscriptions there are from the start; their topics are made with them."
+    )
+    authentication: dict[str, str] = Field(
+        default_factory=dict,
+        description="Verdict on received mail by sender domain: pass, fail, none, softfail, unaligned, missing.",
     )
     recipients_per_message: int = Field(default=500, ge=1, description="Recipients one message may have.")
     token_seconds: int = Field(default=3600, ge=1, description="Life of an access token by the sandbox clock.")
@@ -82,6 +106,13 @@ class SandboxConfig(BaseModel):
     clock_rate: float = Field(default=1.0, ge=0, description="Sandbox seconds per real second; 0 freezes the clock.")
     seed: int = Field(default=1, description="Seed of ids and of fault rules that bring none of their own.")
     faults: tuple[FaultRule, ...] = Field(default=(), description="Fault rules that hold from the start.")
+
+    @field_validator("authentication")
+    @classmethod
+    def _check_verdicts(cls, by_domain: dict[str, str]) -> dict[str, str]:
+        for name in by_domain.values():
+            named(name)
+        return by_domain
 
     @classmethod
     def load(cls, path: Path) -> Self:

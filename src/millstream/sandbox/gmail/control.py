@@ -1,53 +1,56 @@
 """The control API under `/sandbox/v1/`: for tests, the demo and curious people; it needs no token.
 
-Read: state, faults, clock, mailboxes, messages, counts, ledger. Change: faults, clock, mailbox, deliver, reset,
-outage. Every document is JSON; a document that does not fit is answered 400 with what is wrong.
+Read: state, faults, clock, mailboxes, messages, counts, ledger. Change: faults, clock, mailbox, reset, outage; what
+writes mail and what concerns Pub/Sub stands in `control_mail`. Every document is JSON; a document that does not fit
+is answered 400 with what is wrong.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from millstream.sandbox.gmail import counts
 from millstream.sandbox.gmail.account import Account
 from millstream.sandbox.gmail.control_documents import (
     ClockDocument,
     CountsDocument,
-    DeliverDocument,
     MailboxDocument,
     OutageDocument,
     ResetDocument,
 )
+from millstream.sandbox.gmail.control_mail import ControlMail
+from millstream.sandbox.gmail.control_wire import Handler, checked, json_answer, read_document
 from millstream.sandbox.gmail.faults import FaultRule
-from millstream.sandbox.gmail.front import Front, reply
+from millstream.sandbox.gmail.front import Front
 from millstream.sandbox.gmail.message import Message
 from millstream.sandbox.gmail.oauth import OAuth
 from millstream.sandbox.gmail.token_pages import DEFAULT_ACCOUNT
+from millstream.sandbox.gmail.watch import Notifier
+from millstream.sandbox.pubsub.broker import Broker
 
-Document = TypeVar("Document", bound=BaseModel)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _RULES = TypeAdapter(list[FaultRule] | FaultRule)
-_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 _SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date", "Message-ID")
 
 
 class Control:
     """Serves the control API."""
 
-    def __init__(self, front: Front, oauth: OAuth) -> None:
+    def __init__(self, front: Front, oauth: OAuth, broker: Broker, notifier: Notifier) -> None:
         self._front = front
+        self._mail = ControlMail(front.room, broker)
+        self._broker = broker
+        self._notifier = notifier
         self._oauth = oauth
         self._room = front.room
         self._world = front.room.world
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Every path."""
-        return [
-            web.RouteDef(verb, f"/sandbox/v1/{path}", _checked(handler), {}) for verb, path, handler in self._table()
-        ]
+        table = [*self._table(), *self._mail.table()]
+        return [web.RouteDef(verb, f"/sandbox/v1/{path}", checked(handler), {}) for verb, path, handler in table]
 
     def _table(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -67,7 +70,6 @@ class Control:
             ("GET", "counts", self.counts),
             ("POST", "counts", self.compare),
             ("GET", "ledger", self.ledger),
-            ("POST", "deliver", self.deliver),
             ("POST", "reset", self.reset),
             ("POST", "outage", self.outage),
             ("GET", "service-account", self.service_account),
@@ -76,7 +78,7 @@ class Control:
     async def state(self, _request: web.Request) -> web.StreamResponse:
         """What there is: clock, mailboxes, messages, rules."""
         mailboxes = self._world.mailboxes()
-        return _json(
+        return json_answer(
             {
                 "clock": self._clock(),
                 "domains": sorted(self._world.domains),
@@ -87,6 +89,8 @@ class Control:
                 },
                 "messages": sum(len(account.store) for account in mailboxes),
                 "drafts": sum(len(account.drafts) for account in mailboxes),
+                "notifications": {"sent": self._notifier.sent, "dropped": self._notifier.dropped},
+                "due_later": len(self._world.agenda),
                 "faults": self._room.faults.rules(),
             }
         )
@@ -95,7 +99,7 @@ class Control:
 
     async def faults(self, _request: web.Request) -> web.StreamResponse:
         """The rules in force and what they struck."""
-        return _json({"faults": self._room.faults.rules()})
+        return json_answer({"faults": self._room.faults.rules()})
 
     async def add_faults(self, request: web.Request) -> web.StreamResponse:
         """Switch rules on: one rule, a list, or `{"rules": [...]}`; they add to those in force."""
@@ -116,47 +120,50 @@ class Control:
 
     async def clock(self, _request: web.Request) -> web.StreamResponse:
         """The time in the sandbox."""
-        return _json(self._clock())
+        return json_answer(self._clock())
 
     async def move_clock(self, request: web.Request) -> web.StreamResponse:
         """Re-rate, set or advance the clock, in this order where several are given."""
-        wanted = await _read(request, ClockDocument)
+        wanted = await read_document(request, ClockDocument)
         if wanted.rate is not None:
             self._world.clock.run(wanted.rate)
         if wanted.set is not None:
             self._world.clock.set(wanted.set)
         if wanted.advance is not None:
             self._world.clock.advance(wanted.advance)
-        return _json(self._clock())
+        self._world.agenda.catch_up()
+        return json_answer(self._clock())
 
     # Mailboxes
 
     async def mailboxes(self, _request: web.Request) -> web.StreamResponse:
         """Every mailbox with its number of messages."""
-        return _json({"mailboxes": [_summary(account) for account in self._world.mailboxes()]})
+        return json_answer({"mailboxes": [_summary(account) for account in self._world.mailboxes()]})
 
     async def mailbox(self, request: web.Request) -> web.StreamResponse:
         """One mailbox."""
-        return _json(_details(self._named(request)))
+        return json_answer(_details(self._named(request)))
 
     async def change_mailbox(self, request: web.Request) -> web.StreamResponse:
         """Change what is special about a mailbox; one that is not there is opened."""
-        wanted = await _read(request, MailboxDocument)
+        wanted = await read_document(request, MailboxDocument)
         account = self._world.create(wanted.address)
         wanted.apply(account, self._world.clock.seconds())
-        return _json(_details(account))
+        return json_answer(_details(account))
 
     async def delete_mailbox(self, request: web.Request) -> web.StreamResponse:
         """Close a mailbox; mail for a local address without one bounces."""
         self._world.delete(self._named(request).address)
-        return _json({})
+        return json_answer({})
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
-        """The messages of a mailbox, newest first, with readable headers; `label` narrows."""
+        """The messages of a mailbox, newest first, with readable headers; `label` narrows, `limit` cuts."""
         account = self._named(request)
         label = request.query.get("label")
-        found = [message for message in account.messages() if label is None or label in message.labels]
-        return _json({"address": account.address, "messages": [_shown(message) for message in found]})
+        limit = request.query.get("limit", "")
+        shelf = account.shelf((label,) if label else ())
+        found = islice(shelf.newest_first(), int(limit) if limit.isdecimal() else None)
+        return json_answer({"address": account.address, "messages": [_shown(message) for message in found]})
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
         """The bytes of one message."""
@@ -176,31 +183,27 @@ class Control:
     async def counts(self, request: web.Request) -> web.StreamResponse:
         """What arrived, counted by a header's value; `values=1` adds every value with its recipients."""
         tally = counts.tally(self._world, request.query.get("header", counts.DEFAULT_HEADER))
-        return _json(tally.summary(with_values=request.query.get("values") == "1"))
+        return json_answer(tally.summary(with_values=request.query.get("values") == "1"))
 
     async def compare(self, request: web.Request) -> web.StreamResponse:
         """What arrived against what should have: missing, duplicate, misdirected, unexpected."""
-        wanted = await _read(request, CountsDocument)
-        return _json(counts.tally(self._world, wanted.header).against(wanted.expected))
+        wanted = await read_document(request, CountsDocument)
+        return json_answer(counts.tally(self._world, wanted.header).against(wanted.expected))
 
     async def ledger(self, _request: web.Request) -> web.StreamResponse:
         """Calls, units and refusals so far."""
-        return _json(self._room.quota.ledger())
+        return json_answer(self._room.quota.ledger())
 
     # The rest
 
-    async def deliver(self, request: web.Request) -> web.StreamResponse:
-        """Let a message arrive from outside, as if its sender's server had brought it."""
-        wanted = await _read(request, DeliverDocument)
-        self._room.transit.relay(wanted.sender, wanted.recipients, wanted.message())
-        return _json({})
-
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """Back to the beginning, or parts of it."""
-        wanted = await _read(request, ResetDocument)
+        wanted = await read_document(request, ResetDocument)
         if wanted.messages:
             self._world.clear()
             self._front.sessions.clear()
+            self._notifier.clear()
+            self._broker.clear()
         if wanted.ledger:
             self._room.quota.clear()
         if wanted.faults:
@@ -212,14 +215,14 @@ class Control:
 
     async def outage(self, request: web.Request) -> web.StreamResponse:
         """Shut the port for some real seconds: connections are refused, this API's as well."""
-        wanted = await _read(request, OutageDocument)
+        wanted = await read_document(request, OutageDocument)
         self._front.shut_port(wanted.seconds)
-        return _json({})
+        return json_answer({})
 
     async def service_account(self, request: web.Request) -> web.StreamResponse:
         """A service account file for this sandbox, as the Cloud console would give it."""
         origin = str(request.url.origin())
-        return _json(
+        return json_answer(
             {
                 "type": "service_account",
                 "project_id": "millstream-sandbox",
@@ -231,30 +234,6 @@ class Control:
                 "universe_domain": "googleapis.com",
             }
         )
-
-
-def _json(document: Any) -> web.Response:
-    return reply(orjson.dumps(document))
-
-
-async def _read(request: web.Request, model: type[Document]) -> Document:
-    return model.model_validate(orjson.loads(await request.read() or b"{}"))
-
-
-def _checked(handler: Handler) -> Handler:
-    async def checked(request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Sec-Fetch-Site") == "cross-site" or request.url.host not in _HERE:
-            # No token guards these paths, so a page from elsewhere must not reach them through a browser.
-            raise web.HTTPForbidden(text="the control API answers this machine only")
-        try:
-            return await handler(request)
-        except ValidationError as error:
-            body = orjson.loads(error.json(include_url=False, include_context=False))
-            return web.Response(status=400, body=orjson.dumps({"errors": body}), content_type="application/json")
-        except orjson.JSONDecodeError as error:
-            return web.json_response({"errors": [{"msg": f"not JSON: {error}"}]}, status=400)
-
-    return checked
 
 
 def _summary(account: Account) -> dict[str, Any]:
@@ -277,6 +256,13 @@ def _details(account: Account) -> dict[str, Any]:
         "suspended": condition.suspended,
         "delegation_denied": condition.delegation_denied,
         "rejects": condition.rejects,
+        "language": condition.language,
+        "delays": _dumped(condition.delays),
+        "foreign_bounce": _dumped(condition.foreign_bounce),
+        "auto_reply": _dumped(condition.auto_reply),
+        "forwards_to": condition.forwards_to,
+        "unread": account.unread,
+        "watch": _watch(account),
         "send_as": {address: entry["verificationStatus"] for address, entry in account.send_as.items()},
         "history_id": account.history.last,
     }
@@ -295,3 +281,14 @@ def _shown(message: Message) -> dict[str, Any]:
         "received": message.received,
         "headers": headers,
     }
+
+
+def _dumped(rule: BaseModel | None) -> dict[str, Any] | None:
+    return None if rule is None else rule.model_dump()
+
+
+def _watch(account: Account) -> dict[str, Any] | None:
+    watch = account.watch
+    if watch is None:
+        return None
+    return {"topic": watch.topic, "expires": watch.expires, "labels": sorted(watch.labels), "excludes": watch.excludes}

@@ -6,8 +6,8 @@ from millstream.sandbox.gmail.account import DRAFT_LABELS, Draft
 from millstream.sandbox.gmail.api import Call, Method, Room, scopes
 from millstream.sandbox.gmail.errors import BadArgument, NotFound
 from millstream.sandbox.gmail.message import Message
-from millstream.sandbox.gmail.paging import page_of, visible
-from millstream.sandbox.gmail.search import matcher
+from millstream.sandbox.gmail.paging import page_of, page_start, visible
+from millstream.sandbox.gmail.search import read_query
 from millstream.sandbox.gmail.transit import Letter
 from millstream.sandbox.gmail.wire import chosen_format, draft_resource, label_list
 
@@ -39,13 +39,18 @@ def get(_room: Room, call: Call) -> dict[str, Any]:
 
 def list_(room: Room, call: Call) -> dict[str, Any]:
     """drafts.list."""
-    matches = matcher(call.one("q"), call.account)
+    search = read_query(call.one("q"), call.account, room.world.clock.seconds())
+    known = visible(room, call)
     by_message = {draft.message.id: draft for draft in call.account.drafts.values()}
-    messages = [message for message in visible(room, call, call.account.messages()) if message.id in by_message]
+    messages = (
+        message
+        for message in call.account.shelf(("DRAFT",)).newest_first(below=page_start(call))
+        if message.id in by_message and known(message) and search.matches(message)
+    )
     return page_of(
         call,
         "drafts",
-        [message for message in messages if matches(message)],
+        messages,
         position=lambda message: message.position,
         show=lambda message: _listed(by_message[message.id]),
     )

@@ -46,9 +46,12 @@ class Kind(StrEnum):
     DUPLICATE_PAGE = "duplicate_page"  # odd: a list page comes again with the token it already had
     EMPTY_PAGE = "empty_page"  # odd: a page without its list key, but with a next token
     EXPIRED_HISTORY = "expired_history"  # odd: history.list answers 404
+    EXPIRED_PAGE = "expired_page"  # odd: a list or history page asked for by its token answers 400 "Invalid pageToken"
     VANISHED = "vanished"  # odd: the message is deleted for good just before messages.get reads it
-    LAG = "lag"  # odd: lists and history do not show what is younger than `delay` seconds
-    SLOW = "slow"  # odd: the answer waits `delay` seconds
+    LAG = "lag"  # odd: lists and history do not show what is younger than `delay` seconds: push before history
+    SLOW = "slow"  # odd: the answer waits `delay` seconds; a push.notify comes as much later
+    LOST_PUSH = "lost_push"  # odd, push.notify only: a notification that is never sent
+    DUPLICATE_PUSH = "duplicate_push"  # odd, push.notify only: a notification that is sent twice
 
 
 _BEFORE_OR_AFTER = {
@@ -60,7 +63,17 @@ _BEFORE_OR_AFTER = {
     Kind.RESET,
     Kind.HANG,
 }
-_ODD = {Kind.DUPLICATE_PAGE, Kind.EMPTY_PAGE, Kind.EXPIRED_HISTORY, Kind.VANISHED, Kind.LAG, Kind.SLOW}
+_ODD = {
+    Kind.DUPLICATE_PAGE,
+    Kind.EMPTY_PAGE,
+    Kind.EXPIRED_HISTORY,
+    Kind.EXPIRED_PAGE,
+    Kind.VANISHED,
+    Kind.LAG,
+    Kind.SLOW,
+    Kind.LOST_PUSH,
+    Kind.DUPLICATE_PUSH,
+}
 
 
 class FaultRule(BaseModel):

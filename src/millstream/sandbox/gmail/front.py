@@ -111,7 +111,7 @@ class Front:
         self, request: web.Request, method: Method, access: Access, account: Account, path: dict[str, str]
     ) -> web.Response:
         declared = request.headers.get("X-Upload-Content-Length", "0")
-        if declared.isdigit() and int(declared) > self._largest(method):
+        if declared.isdecimal() and int(declared) > self._largest(method):
             raise FrontEnd(413)
         check_media_type(request.headers.get("X-Upload-Content-Type", ""))
         document = await self._read(request, self.room.world.config.json_body_bytes)
@@ -207,7 +207,7 @@ class Front:
         room.quota.charge(call.account, method.name)
         if call.media is not None:
             room.quota.charge_upload(call.account, len(call.media))
-        lag = make_odd(room, odd, method.name, call.account, dict(call.path))
+        lag = make_odd(room, odd, call)
         if lag:
             call = Call(call.method, call.account, call.access, call.path, call.query, call.body, call.media, lag)
         result = method.handler(room, call)

@@ -18,6 +18,9 @@ _ADDRESS = re.compile(r"[^\s<>@,\"()\[\]\\;:]+@[^\s<>@,\"()\\;:.]+(?:\.[^\s<>@,\
 _PREFIX = re.compile(r"^\s*(?:(?:re|fwd?|aw|wg|sv|tr|rv|antw)\s*(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 _REFERENCE = re.compile(r"<[^<>\s]+>")
 
+MOST_REFERENCES: Final = 50
+"""Message ids an answer names at most; the first and the last ones are kept, as mail programs do."""
+
 MAX_HEADER_BYTES: Final = 1_048_576
 """A header block longer than this is treated as a body without headers."""
 
@@ -53,6 +56,14 @@ class Headers:
     def get(self, name: str) -> str | None:
         """The first value of a field, or None."""
         return next(self.raw(name), None)
+
+    def first_words(self, name: str) -> list[str]:
+        """The first word of every value of a field."""
+        return [value.split()[0] for value in self.raw(name) if value.strip()]
+
+    def subject(self) -> str:
+        """The subject for reading, on one line."""
+        return " ".join(decode(self.get("subject") or "").split())
 
     def drop(self, *names: str) -> None:
         """Remove every field of these names."""
@@ -168,6 +179,18 @@ def references(headers: Headers) -> list[str]:
     found = _REFERENCE.findall(headers.get("in-reply-to") or "")
     found.extend(reversed(_REFERENCE.findall(headers.get("references") or "")))
     return list(dict.fromkeys(found))
+
+
+def linked(origin: str, before: list[str]) -> bytes:
+    """In-Reply-To and References of an answer to `origin`, whose own references are `before`; one id a line.
+
+    Written by hand, for the standard library encodes an id that is longer than a line (seen in Python 3.11).
+    """
+    chain = [*before, origin]
+    if len(chain) > MOST_REFERENCES:
+        chain = [chain[0], *chain[1 - MOST_REFERENCES :]]
+    joined = "\r\n ".join(chain)
+    return f"In-Reply-To: {origin}\r\nReferences: {joined}\r\n".encode()
 
 
 def base_subject(value: str | None) -> str:

@@ -3,22 +3,30 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 import orjson
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509.oid import NameOID
 
 from millstream.sandbox.gmail.errors import OAuthRefusal
 
 KEY_ID: Final = "sandbox-key-1"
+GOOGLE_KEY_ID: Final = "sandbox-google-1"
+"""The key of the sandbox's Google, which signs what Pub/Sub pushes; no file gives it away."""
 
 
 class SigningKey:
-    """An RSA key made when first needed; it stands for every service account of the sandbox."""
+    """An RSA key made when first needed; one stands for every service account of the sandbox, one for Google."""
+
+    def __init__(self, key_id: str = KEY_ID) -> None:
+        self.key_id = key_id
 
     @cached_property
     def _key(self) -> rsa.RSAPrivateKey:
@@ -40,9 +48,38 @@ class SigningKey:
             .decode()
         )
 
+    @cached_property
+    def certificate_pem(self) -> str:
+        """A certificate of the key by itself, as `/oauth2/v1/certs` gives it."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "federated-signon.system.gserviceaccount.com")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=365))
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def jwk(self) -> dict[str, str]:
+        """The public key as a JSON Web Key (RFC 7517), as `/oauth2/v3/certs` gives it."""
+        numbers = self._key.public_key().public_numbers()
+        return {
+            "kty": "RSA",
+            "alg": "RS256",
+            "use": "sig",
+            "kid": self.key_id,
+            "n": _number(numbers.n),
+            "e": _number(numbers.e),
+        }
+
     def sign(self, claims: bytes) -> str:
         """A JWT over these claims (a JSON document as bytes)."""
-        head = orjson.dumps({"alg": "RS256", "kid": KEY_ID, "typ": "JWT"})
+        head = orjson.dumps({"alg": "RS256", "kid": self.key_id, "typ": "JWT"})
         signed = b".".join((_encode(head), _encode(claims)))
         return b".".join((signed, _encode(self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())))).decode()
 
@@ -87,6 +124,10 @@ def _public_key(pem: str) -> rsa.RSAPublicKey:
     if not isinstance(key, rsa.RSAPublicKey):
         raise OAuthRefusal(400, "invalid_grant", "Invalid JWT: the registered key is no RSA key.")
     return key
+
+
+def _number(value: int) -> str:
+    return _encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode()
 
 
 def _encode(content: bytes) -> bytes:

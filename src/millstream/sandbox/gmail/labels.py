@@ -45,12 +45,12 @@ def list_(_room: Room, call: Call) -> dict[str, Any]:
 def get(_room: Room, call: Call) -> dict[str, Any]:
     """labels.get: with its counts."""
     label = _wanted(call)
-    inside = [message for message in call.account.store.values() if label["id"] in message.labels]
-    unread = [message for message in inside if "UNREAD" in message.labels]
+    inside = call.account.shelf((label["id"],))
+    unread = [message for message in inside.newest_first() if "UNREAD" in message.labels] if inside.unread else []
     return label | {
         "messagesTotal": len(inside),
-        "messagesUnread": len(unread),
-        "threadsTotal": _threads(inside),
+        "messagesUnread": inside.unread,
+        "threadsTotal": _threads(inside.newest_first()),
         "threadsUnread": _threads(unread),
     }
 
@@ -89,7 +89,7 @@ def delete(room: Room, call: Call) -> None:
     label = _wanted(call)
     if label["type"] == "system":
         raise BadArgument("Invalid delete request")
-    for message in call.account.store.values():
+    for message in call.account.shelf((label["id"],)).oldest_first():
         call.account.relabel(message, remove=(label["id"],), moment=room.world.clock.seconds())
     del call.account.user_labels[label["id"]]
 
@@ -125,7 +125,7 @@ def _system(label_id: str) -> dict[str, Any]:
     return label
 
 
-def _threads(messages: list[Message]) -> int:
+def _threads(messages: Iterable[Message]) -> int:
     return len({message.thread_id for message in messages})
 
 

@@ -1,12 +1,14 @@
 """users.getProfile, users.history and users.settings.sendAs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from millstream.sandbox.gmail.account import Account
 from millstream.sandbox.gmail.api import Call, Method, Room, scopes
 from millstream.sandbox.gmail.errors import AlreadyThere, BadArgument, InvalidPageToken, NotFound
 from millstream.sandbox.gmail.history import Change, Record
+from millstream.sandbox.gmail.paging import lag_of
 from millstream.sandbox.gmail.wire import label_list, profile
 
 _KEYS: Final = {
@@ -17,59 +19,60 @@ _KEYS: Final = {
 }
 
 
-def get_profile(_room: Room, call: Call) -> dict[str, Any]:
-    """users.getProfile."""
-    return profile(call.account)
+def get_profile(room: Room, call: Call) -> dict[str, Any]:
+    """users.getProfile; its history id never runs ahead of what lists and history show."""
+    return profile(call.account) | {"historyId": str(_present(room, call))}
 
 
 def history(room: Room, call: Call) -> dict[str, Any]:
     """history.list: what happened after `startHistoryId`; 404 where that id is too old or was never given.
 
-    A page token is the id behind which the page begins.
+    A page token is the id behind which the page begins. Where the index lags, the answer's own history id lags with
+    it: a client that goes on from there misses nothing.
     """
     room.world.forget_old_history(call.account)
     start = _start(call)
     token = call.one("pageToken")
-    if token and not token.isdigit():
+    if token and not token.isdecimal():
         raise InvalidPageToken
+    present = _present(room, call)
     try:
         records = call.account.history.after(max(start, int(token or 0)))
     except LookupError:
         raise NotFound from None
-    records = _asked_for(call, _visible(room, call, records))
     size = call.page_size()
-    result: dict[str, Any] = {"historyId": str(call.account.history.last)}
-    if records:
-        result["history"] = [_resource(record) for record in records[:size]]
-    if len(records) > size:
-        result["nextPageToken"] = str(records[size - 1].id)
+    shown = filter(_asked_for(call), takewhile(lambda record: record.id <= present, records))
+    found = list(islice(shown, size + 1))
+    result: dict[str, Any] = {"historyId": str(max(present, start))}
+    if found:
+        result["history"] = [_resource(record) for record in found[:size]]
+    if len(found) > size:
+        result["nextPageToken"] = str(found[size - 1].id)
     return result
+
+
+def _present(room: Room, call: Call) -> int:
+    """The last history id that the index knows."""
+    lag = lag_of(room, call)
+    known = call.account.history
+    return known.last if lag <= 0 else known.last_before(room.world.clock.seconds() - lag)
 
 
 def _start(call: Call) -> int:
     text = call.one("startHistoryId")
     if text is None:
         raise BadArgument("Missing required parameter: startHistoryId")
-    if not text.isdigit():
+    if not text.isdecimal():
         raise BadArgument(f"Invalid value at 'start_history_id' (TYPE_UINT64), \"{text}\"")
     return int(text)
 
 
-def _visible(room: Room, call: Call, records: Iterable[Record]) -> list[Record]:
-    lag = max(call.lag, room.world.config.label_lag_seconds)
-    edge = room.world.clock.seconds() - lag
-    return [record for record in records if lag <= 0 or record.moment <= edge]
-
-
-def _asked_for(call: Call, records: list[Record]) -> list[Record]:
+def _asked_for(call: Call) -> Callable[[Record], bool]:
     kinds = set(call.many("historyTypes"))
     label = call.one("labelId")
-    return [
-        record
-        for record in records
-        if (not kinds or record.change in kinds)
-        and (label is None or label in record.labels or label in record.changed)
-    ]
+    return lambda record: (
+        (not kinds or record.change in kinds) and (label is None or label in record.labels or label in record.changed)
+    )
 
 
 def _resource(record: Record) -> dict[str, Any]:

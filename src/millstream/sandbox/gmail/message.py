@@ -11,10 +11,12 @@ class Message:
 
     `head` and `body` are the bytes as Gmail shows them with format=raw. The body object is shared between the
     sender's copy and every recipient's. `internal_date` counts milliseconds since 1970. `received` is true for mail
-    that was delivered to this mailbox, also by its own owner.
+    that was delivered to this mailbox, also by its own owner. `stored_at` is when it came in, in seconds by the
+    sandbox's clock: an import may carry a date from long ago.
     """
 
     __slots__ = (
+        "_position",
         "_snippet",
         "body",
         "head",
@@ -23,6 +25,7 @@ class Message:
         "internal_date",
         "labels",
         "received",
+        "stored_at",
         "thread_id",
     )
 
@@ -35,6 +38,8 @@ class Message:
         self.internal_date = 0
         self.history_id = 0
         self.received = False
+        self.stored_at = 0.0
+        self._position = 0
         self._snippet: str | None = None
 
     @property
@@ -49,8 +54,13 @@ class Message:
 
     @property
     def position(self) -> int:
-        """A number that orders messages of a mailbox by date, then by id; page tokens are made of it."""
-        return (self.internal_date << 64) | int(self.id, 16)
+        """A number that orders messages of a mailbox by date, then by id; page tokens are made of it.
+
+        It is fixed when it is first asked for, which is when the message is put into a mailbox.
+        """
+        if not self._position:
+            self._position = (self.internal_date << 64) | int(self.id, 16)
+        return self._position
 
     @property
     def snippet(self) -> str:
@@ -63,6 +73,10 @@ class Message:
         """One header's first value, decoded for reading, or None."""
         value = find(self.head, name)
         return None if value is None else decode(value)
+
+    def header_values(self, name: str) -> list[str]:
+        """Every value of one header, decoded for reading."""
+        return [decode(value) for value in Headers.parse(self.head).raw(name.lower())]
 
     def headers(self) -> list[tuple[str, str]]:
         """All headers in order: name as written, value decoded for reading."""

@@ -1,5 +1,6 @@
 """users.messages: sent, read, listed, labelled, thrown away."""
 
+from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
@@ -9,8 +10,8 @@ from millstream.sandbox.gmail.errors import BadArgument, MetadataScope, NotFound
 from millstream.sandbox.gmail.headers import Headers, find, split
 from millstream.sandbox.gmail.labels import checked_changes, checked_labels
 from millstream.sandbox.gmail.message import Message
-from millstream.sandbox.gmail.paging import page_of, visible
-from millstream.sandbox.gmail.search import matcher
+from millstream.sandbox.gmail.paging import page_of, page_start, visible
+from millstream.sandbox.gmail.search import read_query
 from millstream.sandbox.gmail.transit import Letter
 from millstream.sandbox.gmail.wire import (
     attachment_resource,
@@ -23,6 +24,7 @@ from millstream.sandbox.gmail.wire import (
 
 _MOST_IDS = 1000
 _HEX_ID = 16
+_LATEST_DATE = 32_503_680_000_000  # the year 3000, in milliseconds
 
 
 def send(room: Room, call: Call) -> dict[str, Any]:
@@ -45,15 +47,26 @@ def insert(room: Room, call: Call) -> dict[str, Any]:
     message = room.world.store(
         call.account, head, body, labels=labels, thread_id=thread_id, internal_date=_internal_date(call, head)
     )
-    return labelled(message)
+    answer = labelled(message)
+    if call.flag("deleted"):
+        # "Mark the email as permanently deleted (not TRASH) and only visible in Google Vault" (discovery document).
+        erase(room, call, message)
+    return answer
 
 
 def _internal_date(call: Call, head: bytes) -> int | None:
     by_default = "dateHeader" if call.method == "messages.import" else "receivedTime"
-    if (call.one("internalDateSource") or by_default) != "dateHeader":
+    source = call.one("internalDateSource") or by_default
+    if source not in ("dateHeader", "receivedTime"):
+        raise BadArgument(f"Invalid value at 'internal_date_source', \"{source}\"")
+    if source != "dateHeader":
         return None
-    parsed = parsedate_tz(find(head, "date") or "")
-    return mktime_tz(parsed) * 1000 if parsed else None
+    try:
+        parsed = parsedate_tz(find(head, "date") or "")
+        moment = mktime_tz(parsed) * 1000 if parsed else None
+    except (OverflowError, ValueError):
+        return None  # a Date header of nonsense counts as none
+    return moment if moment is not None and 0 <= moment < _LATEST_DATE else None
 
 
 def _thread_id(call: Call) -> str | None:
@@ -86,25 +99,25 @@ def wanted(call: Call, name: str = "id") -> Message:
 
 def list_(room: Room, call: Call) -> dict[str, Any]:
     """messages.list: newest first; TRASH and SPAM only if asked for."""
-    messages = visible(room, call, selected(call))
+    wanted_ones = selection(room, call)
+    shelf = call.account.shelf(call.many("labelIds"))
+    messages = filter(wanted_ones, shelf.newest_first(below=page_start(call)))
     return page_of(call, "messages", messages, position=lambda message: message.position, show=reference)
 
 
-def selected(call: Call) -> list[Message]:
-    """The messages a list call asks for by labels and search, newest first."""
+def selection(room: Room, call: Call) -> Callable[[Message], bool]:
+    """A test for the messages a list call asks for by labels and search."""
     query = call.one("q")
     if query and call.access.is_metadata_only:
         raise MetadataScope("does not support 'q' parameter")
     wanted_labels = frozenset(call.many("labelIds"))
+    search = read_query(query, call.account, room.world.clock.seconds())
     hidden = frozenset() if call.flag("includeSpamTrash") else frozenset({"TRASH", "SPAM"}) - wanted_labels
-    matches = matcher(query, call.account)
-    if query and ("in:trash" in query or "in:spam" in query or "in:anywhere" in query):
-        hidden = frozenset()
-    return [
-        message
-        for message in call.account.messages()
-        if wanted_labels <= message.labels and not hidden & message.labels and matches(message)
-    ]
+    hidden -= search.opened
+    known = visible(room, call)
+    return lambda message: (
+        wanted_labels <= message.labels and not hidden & message.labels and known(message) and search.matches(message)
+    )
 
 
 def modify(room: Room, call: Call) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Pages:
     next: str
 
     @property
+    def start(self) -> int:
+        """How many rows stand before this page."""
+        return self.first - 1
+
+    @property
     def count(self) -> int:
         """How many pages there are."""
         return -(-self.total // ROWS_A_PAGE)
@@ -67,7 +72,7 @@ class MailboxRow:
     @classmethod
     def of(cls, account: Account) -> "MailboxRow":
         """The row of a mailbox."""
-        latest = max(account.store.values(), key=lambda one: one.position, default=None)
+        latest = account.newest()
         return cls(
             address=account.address,
             url=mailbox_url(account),
@@ -154,19 +159,24 @@ class DocumentRow:
 
 def cut(path: str, query: Mapping[str, str], rows: Sequence[Row]) -> tuple[Sequence[Row], Pages]:
     """The page of a long list that `query` asks for; one beyond the end is the last one."""
-    asked, total = query.get("page", ""), len(rows)
+    pages = page_at(path, query, len(rows))
+    return rows[pages.start : pages.last], pages
+
+
+def page_at(path: str, query: Mapping[str, str], total: int) -> Pages:
+    """Where the page that `query` asks for stands in a list of `total`."""
+    asked = query.get("page", "")
     last_page = max(1, -(-total // ROWS_A_PAGE))
     page = min(max(int(asked) if asked.isdecimal() else 1, 1), last_page)
     start = (page - 1) * ROWS_A_PAGE
     rest = {name: value for name, value in query.items() if name != "page"}
-    pages = Pages(
+    return Pages(
         total=total,
         first=start + 1,
         last=min(start + ROWS_A_PAGE, total),
         previous=link(path, rest | {"page": str(page - 1)}) if page > 1 else "",
         next=link(path, rest | {"page": str(page + 1)}) if page < last_page else "",
     )
-    return rows[start : start + ROWS_A_PAGE], pages
 
 
 def documents(tree: Part) -> list[Part]:

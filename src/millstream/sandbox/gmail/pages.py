@@ -1,7 +1,8 @@
 """The web pages of the sandbox: mailboxes and letters as a person reads them.
 
-Nothing here changes anything: opening a letter leaves it unread. A letter's HTML is somebody else's, so it is shown in
-a frame without scripts, forms, referrer or network, once by the frame's `sandbox` and once by its own policy.
+Nothing here changes anything: opening a letter leaves it unread; what a person writes goes to `writing_pages`. A
+letter's HTML is somebody else's, so it is shown in a frame without scripts, forms, referrer or network, once by the
+frame's `sandbox` and once by its own policy.
 """
 
 import re
@@ -35,10 +36,14 @@ from millstream.sandbox.gmail.page_rows import (
     link,
     mailbox_url,
     message_url,
+    page_at,
     part_key,
 )
 from millstream.sandbox.gmail.parts import Part
+from millstream.sandbox.gmail.shelf import Shelf
+from millstream.sandbox.gmail.transit import Transit
 from millstream.sandbox.gmail.world import World
+from millstream.sandbox.gmail.writing_pages import NothingHere, WritingPages, account_and_message, account_of
 
 SOURCE_SHOWN_BYTES: Final = 65_536
 """So much of a letter's source stands on the page; the rest is in the download."""
@@ -66,17 +71,10 @@ _HEAD: Final = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class NothingHere(Exception):
-    """A page that does not exist: what was not found, and where to go instead."""
-
-    def __init__(self, title: str, sentence: str, next_url: str, next_name: str) -> None:
-        super().__init__(sentence)
-        self.context = {"title": title, "sentence": sentence, "next_url": next_url, "next_name": next_name}
-
-
-def routes(world: World) -> list[web.RouteDef]:
+def routes(world: World, transit: Transit) -> list[web.RouteDef]:
     """The routes of the pages: `/`, `/mailboxes/…` and `/static/pages.css`."""
     pages = _Pages(world)
+    desk = pages.desk = WritingPages(world, transit, pages.page)
     message = "/mailboxes/{address}/messages/{message}"
     handlers: dict[str, Handler] = {
         "/": pages.mailboxes,
@@ -87,11 +85,23 @@ def routes(world: World) -> list[web.RouteDef]:
         f"{message}/source": pages.source,
         f"{message}/parts/{{part}}": pages.document,
     }
-    return [web.get(path, pages.or_problem_page(handler)) for path, handler in handlers.items()]
+    read = [web.get(path, pages.or_problem_page(handler)) for path, handler in handlers.items()]
+    write = [
+        web.RouteDef(verb, path, pages.or_problem_page(handler), {})
+        for verb, path, handler in (
+            ("GET", "/mailboxes/{address}/compose", desk.blank),
+            ("POST", "/mailboxes/{address}/compose", desk.compose),
+            ("GET", f"{message}/reply", desk.blank_reply),
+            ("POST", f"{message}/reply", desk.reply),
+        )
+    ]
+    return [*read, *write]
 
 
 class _Pages:
     """The handlers, one a page; they read the world and change nothing."""
+
+    desk: WritingPages
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -112,7 +122,7 @@ class _Pages:
             try:
                 return await handler(request)
             except NothingHere as missing:
-                return self._page(request, "problem.html", missing.context, status=404)
+                return self.page(request, "problem.html", missing.context, status=missing.status)
 
         return answer
 
@@ -134,13 +144,13 @@ class _Pages:
             for key, group in groups.items()
         ]
         rows = [MailboxRow.of(account) for account in accounts]
-        return self._page(request, "mailboxes.html", {"rows": rows, "pages": pages, "kinds": tabs, "kind": kind})
+        return self.page(request, "mailboxes.html", {"rows": rows, "pages": pages, "kinds": tabs, "kind": kind})
 
     async def mailbox(self, request: web.Request) -> web.Response:
         """One mailbox as its owner sees it; `?folder=`, `?q=` and `?page=` narrow the list."""
-        account, query = self._account(request), _query(request)
-        messages, here = account.messages(), mailbox_url(account)
-        counts = {name: sum(1 for one in messages if _lies_in(one, name)) for name in FOLDERS}
+        account, query = account_of(self._world, request), _query(request)
+        here = mailbox_url(account)
+        counts = {name: len(_shelf(account, name)) for name in FOLDERS}
         folder = request.query.get("folder", "")
         if folder not in FOLDERS:
             folder = next((name for name in ("inbox", "sent", "drafts") if counts[name]), "inbox")
@@ -149,8 +159,12 @@ class _Pages:
             for name, count in counts.items()
             if count or name in ALWAYS_SHOWN
         ]
-        found = [one for one in messages if _lies_in(one, folder) and _matches(one, query)]
-        shown, pages = _page_of(request, found)
+        shelf = _shelf(account, folder)
+        if query:
+            shown, pages = _page_of(request, [one for one in shelf.newest_first() if _matches(one, query)])
+        else:
+            pages = page_at(request.rel_url.raw_path, request.query, len(shelf))
+            shown = shelf.cut(pages.start, pages.last)
         context = {
             "address": account.address,
             "kind": kind_of(account),
@@ -159,12 +173,13 @@ class _Pages:
             "folders": tabs,
             "rows": [MessageRow.of(account, one, folder) for one in shown],
             "pages": pages,
+            "unread": _shelf(account, "inbox").unread,
         }
-        return self._page(request, "mailbox.html", context)
+        return self.page(request, "mailbox.html", context)
 
     async def message(self, request: web.Request) -> web.Response:
         """One message inside its thread; `?view=` is html, text, headers or source."""
-        account, message = self._account_and_message(request)
+        account, message = account_and_message(self._world, request)
         tree, here = message.parts(), message_url(account, message)
         names = _view_names(tree)
         view = request.query.get("view", "")
@@ -189,8 +204,10 @@ class _Pages:
             "source_url": f"{here}/source",
             "size": message.size,
             "documents": [DocumentRow.of(part, here) for part in documents(tree)],
+            "form": None if "DRAFT" in message.labels else self.desk.reply_form(account, message),
+            "sent": "sent" in request.query,
         }
-        return self._page(request, "message.html", context)
+        return self.page(request, "message.html", context)
 
     # What a page shows or hands out
 
@@ -200,7 +217,7 @@ class _Pages:
 
     async def body(self, request: web.Request) -> web.Response:
         """The letter's own HTML for the frame; pictures that lie inside the letter are put in, no other is loaded."""
-        account, message = self._account_and_message(request)
+        account, message = account_and_message(self._world, request)
         tree = message.parts()
         html = tree.text("text/html")
         if html is None:
@@ -213,13 +230,13 @@ class _Pages:
 
     async def source(self, request: web.Request) -> web.Response:
         """The whole message as it is stored, as a file."""
-        _, message = self._account_and_message(request)
+        _, message = account_and_message(self._world, request)
         headers = {"Content-Disposition": f'attachment; filename="{message.id}.eml"'}
         return web.Response(body=message.raw, content_type="message/rfc822", headers=headers | _safely(DOCUMENT_POLICY))
 
     async def document(self, request: web.Request) -> web.Response:
         """An attachment: opened by the browser if its type is harmless, downloaded otherwise or with `?download=1`."""
-        account, message = self._account_and_message(request)
+        account, message = account_and_message(self._world, request)
         wanted = request.match_info["part"]
         part = next((one for one in message.parts().attachments() if part_key(one) == wanted), None)
         if part is None:
@@ -232,31 +249,18 @@ class _Pages:
         policy = VIEWER_POLICY if opens else DOCUMENT_POLICY
         return web.Response(body=part.content, headers=headers | _safely(policy))
 
-    # Finding and showing
+    # Showing
 
-    def _account(self, request: web.Request) -> Account:
-        address = request.match_info["address"]
-        account = self._world.account(address)
-        if account is None:
-            sentence = f"The sandbox has no mailbox {address}. One appears with the first letter to an outside address."
-            raise NothingHere("No such mailbox", sentence, "/", "All mailboxes")
-        return account
-
-    def _account_and_message(self, request: web.Request) -> tuple[Account, Message]:
-        account = self._account(request)
-        message = account.message(request.match_info["message"])
-        if message is None:
-            sentence = f"It was deleted, or it never was in {account.address}. A sent draft becomes a new message."
-            raise NothingHere("No such message", sentence, mailbox_url(account), account.address)
-        return account, message
-
-    def _page(
+    def page(
         self, request: web.Request, template: str, context: Mapping[str, Any], *, status: int = 200
     ) -> web.Response:
+        """A template as an answer."""
         text = self._templates.get_template(template).render(
             context, query=_query(request), now=self._world.clock.now()
         )
-        return web.Response(text=text, content_type="text/html", status=status, headers=_safely(PAGE_POLICY))
+        # Under no-referrer a browser hides from the sandbox itself that a form came from its own page.
+        headers = _safely(PAGE_POLICY) | {"Referrer-Policy": "same-origin"}
+        return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 
 # Small answers
@@ -279,8 +283,8 @@ def _query(request: web.Request) -> str:
     return request.query.get("q", "").strip()
 
 
-def _lies_in(message: Message, folder: str) -> bool:
-    return not FOLDERS[folder] or FOLDERS[folder] in message.labels
+def _shelf(account: Account, folder: str) -> Shelf:
+    return account.shelf((FOLDERS[folder],) if FOLDERS[folder] else ())
 
 
 def _matches(message: Message, query: str) -> bool:

@@ -1,7 +1,8 @@
 """Pages of messages, drafts and threads: newest first, cut at a position that does not move when mail arrives."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from millstream.sandbox.gmail.api import Call, Room
 from millstream.sandbox.gmail.errors import InvalidPageToken
@@ -10,38 +11,53 @@ from millstream.sandbox.gmail.message import Message
 Item = TypeVar("Item")
 
 
-def page_of(
-    call: Call, key: str, items: Sequence[Item], *, position: Callable[[Item], int], show: Callable[[Item], Any]
-) -> dict[str, Any]:
-    """One page of `items` (already newest first) under `key`; the key is missing where there is nothing.
+MANY: Final = 201
+"""What Gmail estimates where it has not counted: seen in many reports, whatever the mailbox holds."""
 
-    A page token is the position below which the page begins; "0" is the first page's own.
+
+def page_of(
+    call: Call, key: str, items: Iterable[Item], *, position: Callable[[Item], int], show: Callable[[Item], Any]
+) -> dict[str, Any]:
+    """One page of `items` under `key`; the key is missing where there is nothing.
+
+    Items come newest first and begin below the page token (`page_start`): no more of them are looked at than the page
+    needs. A page token is the position below which the page begins. `resultSizeEstimate` is right where the first
+    page holds everything, and a guess otherwise, as Gmail's is.
     """
-    start = _start(call)
-    rest = [item for item in items if position(item) < start] if start else items
     size = call.page_size()
+    found = list(islice(items, size + 1))
     result: dict[str, Any] = {}
-    if rest:
-        result[key] = [show(item) for item in rest[:size]]
-    if len(rest) > size:
-        result["nextPageToken"] = str(position(rest[size - 1]))
-    result["resultSizeEstimate"] = len(items)
+    if found:
+        result[key] = [show(item) for item in found[:size]]
+    estimate = len(found)
+    if len(found) > size:
+        result["nextPageToken"] = str(position(found[size - 1]))
+        estimate = max(MANY, len(found))
+    result["resultSizeEstimate"] = max(estimate, MANY) if call.one("pageToken") else estimate
     return result
 
 
-def _start(call: Call) -> int:
+def page_start(call: Call) -> int:
+    """The position below which the page begins; 0 is the beginning. Raises `InvalidPageToken`."""
     token = call.one("pageToken")
     if not token:
         return 0
-    if not token.isdigit():
+    if not token.isdecimal():
         raise InvalidPageToken
     return int(token)
 
 
-def visible(room: Room, call: Call, messages: Iterable[Message]) -> list[Message]:
-    """Messages that the index knows already: none younger than the lag in force."""
-    lag = max(call.lag, room.world.config.label_lag_seconds)
+def lag_of(room: Room, call: Call) -> float:
+    """How many seconds behind the index of labels and history is for this call."""
+    return max(call.lag, room.world.config.label_lag_seconds)
+
+
+def visible(room: Room, call: Call) -> Callable[[Message], bool]:
+    """A test for messages that the index knows already; a search with `q` may lag further behind (reference 2.1)."""
+    lag = lag_of(room, call)
+    if call.one("q"):
+        lag = max(lag, room.world.config.search_lag_seconds)
     if lag <= 0:
-        return list(messages)
-    edge = (room.world.clock.seconds() - lag) * 1000
-    return [message for message in messages if message.internal_date <= edge]
+        return lambda _message: True
+    edge = room.world.clock.seconds() - lag
+    return lambda message: message.stored_at <= edge

@@ -64,14 +64,20 @@ class Part:
 
 
 def read_parts(raw: bytes) -> Part:
-    """Parse a whole message; never raises, a broken one becomes one text part."""
-    return _part(_PARSER.parsebytes(raw), "")
+    """Parse a whole message; never raises, one that cannot be read becomes one text part."""
+    try:
+        return _part(_PARSER.parsebytes(raw), "")
+    except (RecursionError, ValueError, LookupError, AttributeError, TypeError):
+        # The standard library's parser goes one call deeper for each part inside a part, and its decoders raise
+        # these for headers that are none (seen with parts nested 500 deep and with charsets of nonsense).
+        return Part("", "text/plain", "", (), raw.partition(b"\r\n\r\n")[2].decode("utf-8", "replace").encode())
 
 
 def _part(node: MimeMessage, part_id: str) -> Part:
     children: tuple[Part, ...] = ()
     payload = node.get_payload()
-    if isinstance(payload, list):
+    # The parser makes a message of each block of a report; Gmail shows the report as one attachment.
+    if isinstance(payload, list) and node.get_content_type() != "message/delivery-status":
         below = f"{part_id}." if part_id else ""
         children = tuple(
             _part(child, f"{below}{index}") for index, child in enumerate(payload) if isinstance(child, MimeMessage)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from millstream.sandbox.gmail import errors
-from millstream.sandbox.gmail.account import Account
 from millstream.sandbox.gmail.api import Call, Room
 from millstream.sandbox.gmail.errors import Refusal
 from millstream.sandbox.gmail.faults import FaultRule, Kind, Point
@@ -89,16 +88,18 @@ _PLAIN: Final[dict[Kind, Callable[[], Refusal]]] = {
 }
 
 
-def make_odd(room: Room, rule: FaultRule | None, method: str, account: Account, path: dict[str, str]) -> float:
+def make_odd(room: Room, rule: FaultRule | None, call: Call) -> float:
     """What an odd rule does before the method runs; gives the lag of the index in seconds."""
     if rule is None:
         return 0.0
-    if rule.kind is Kind.EXPIRED_HISTORY and method == "history.list":
+    if rule.kind is Kind.EXPIRED_HISTORY and call.method == "history.list":
         raise errors.NotFound
-    if rule.kind is Kind.VANISHED and method == "messages.get":
-        message = account.message(path.get("id", ""))
+    if rule.kind is Kind.EXPIRED_PAGE and call.method in _LIST_KEYS and call.one("pageToken"):
+        raise errors.InvalidPageToken
+    if rule.kind is Kind.VANISHED and call.method == "messages.get":
+        message = call.account.message(call.path.get("id", ""))
         if message is not None:
-            account.remove(message, room.world.clock.seconds())
+            call.account.remove(message, room.world.clock.seconds())
     return rule.delay if rule.kind is Kind.LAG else 0.0
 
 

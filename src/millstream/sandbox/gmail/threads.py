@@ -6,8 +6,8 @@ from millstream.sandbox.gmail.api import Call, Method, Room, scopes
 from millstream.sandbox.gmail.errors import NotFound
 from millstream.sandbox.gmail.labels import checked_changes
 from millstream.sandbox.gmail.message import Message
-from millstream.sandbox.gmail.messages import erase, selected
-from millstream.sandbox.gmail.paging import page_of, visible
+from millstream.sandbox.gmail.messages import erase, selection
+from millstream.sandbox.gmail.paging import page_of, page_start
 from millstream.sandbox.gmail.wire import chosen_format, label_list, reference, thread_resource, thread_summary
 
 
@@ -18,8 +18,8 @@ def get(_room: Room, call: Call) -> dict[str, Any]:
 
 def list_(room: Room, call: Call) -> dict[str, Any]:
     """threads.list: a thread is listed where any of its messages matches."""
-    found = {message.thread_id for message in visible(room, call, selected(call))}
-    threads = [thread for thread in call.account.threads() if thread[0].thread_id in found]
+    wanted = selection(room, call)
+    threads = (thread for thread in call.account.threads(below=page_start(call)) if any(map(wanted, thread)))
     return page_of(call, "threads", threads, position=lambda thread: thread[-1].position, show=thread_summary)
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from millstream.sandbox.gmail.errors import OAuthRefusal, Refusal
 from millstream.sandbox.gmail.faults import Kind, Point
 from millstream.sandbox.gmail.front import Front, refused, reply
-from millstream.sandbox.gmail.keys import KEY_ID
+from millstream.sandbox.gmail.keys import KEY_ID, SigningKey
 from millstream.sandbox.gmail.oauth import Consent, OAuth
 from millstream.sandbox.gmail.strikes import Cut, cut, pause, spoil, strike
 from millstream.sandbox.gmail.tokens import short_scopes
@@ -18,13 +18,15 @@ from millstream.sandbox.gmail.tokens import short_scopes
 TOKEN_METHOD = "oauth.token"  # noqa: S105  a name for fault rules
 DEFAULT_ACCOUNT = "sandbox@millstream-sandbox.iam.gserviceaccount.com"
 _FOUND = 302
+_CERTS_KEPT = "public, max-age=20000, must-revalidate, no-transform"
 
 
 class TokenPages:
     """Serves everything of OAuth."""
 
-    def __init__(self, oauth: OAuth, front: Front) -> None:
+    def __init__(self, oauth: OAuth, front: Front, google_key: SigningKey) -> None:
         self._oauth = oauth
+        self._google_key = google_key
         self._front = front
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -38,6 +40,8 @@ class TokenPages:
             web.post("/o/oauth2/v2/auth", self.decide),
             web.post("/o/oauth2/auth", self.decide),
             web.post("/v1/projects/-/serviceAccounts/{email:[^:]+}:signJwt", self.sign_jwt),
+            web.get("/oauth2/v1/certs", self.certificates),
+            web.get("/oauth2/v3/certs", self.key_set),
             web.get("/computeMetadata/v1/instance/service-accounts/{name}/{what:.*}", self.metadata),
         ]
 
@@ -77,6 +81,16 @@ class TokenPages:
             return web.json_response({})
         refusal = OAuthRefusal(400, "invalid_token", "Token expired or revoked")
         return web.json_response(refusal.body(), status=refusal.code)
+
+    async def certificates(self, _request: web.Request) -> web.StreamResponse:
+        """The certificates of Google's keys by their id: with these a push token is checked."""
+        return web.json_response(
+            {self._google_key.key_id: self._google_key.certificate_pem}, headers={"Cache-Control": _CERTS_KEPT}
+        )
+
+    async def key_set(self, _request: web.Request) -> web.StreamResponse:
+        """The same as a JSON Web Key set."""
+        return web.json_response({"keys": [self._google_key.jwk()]}, headers={"Cache-Control": _CERTS_KEPT})
 
     # Consent
 

@@ -1,16 +1,20 @@
 """What happens to a message between "send" and the mailboxes it ends up in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import quote
 from typing import Final
 
-from millstream.sandbox.gmail import notices
+from millstream.sandbox.gmail import notices, verdicts
 from millstream.sandbox.gmail.account import Account
+from millstream.sandbox.gmail.auto_replies import auto_reply, is_answerable, is_due
+from millstream.sandbox.gmail.conditions import AutoReply, Delays, ForeignBounce
 from millstream.sandbox.gmail.errors import BadArgument
+from millstream.sandbox.gmail.foreign import Returned, report
 from millstream.sandbox.gmail.headers import Headers, InvalidAddress, addresses, find, mailbox, references, split
 from millstream.sandbox.gmail.message import Message
 from millstream.sandbox.gmail.quota import Quota
 from millstream.sandbox.gmail.stamps import delivery_stamp
+from millstream.sandbox.gmail.verdicts import Authentication
 from millstream.sandbox.gmail.world import World
 
 SENT_LABELS: Final = frozenset({"SENT"})
@@ -45,6 +49,21 @@ class Letter:
         return cls(headers, body, tuple(dict.fromkeys(found)))
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A letter on its way: the envelope's sender, whose it is, its copy in SENT, and what checks will say of it.
+
+    `block` are the headers as they travel. No `verdict` is the one of the domain in From.
+    """
+
+    envelope_sender: str
+    letter: Letter
+    block: bytes
+    sender: Account | None
+    original: Message | None
+    verdict: Authentication | None = None
+
+
 class Transit:
     """The mail system of the sandbox."""
 
@@ -72,10 +91,32 @@ class Transit:
             self._later(lambda: notices.deliver_limit_notice(self._world, account, sent))
         return sent
 
-    def relay(self, envelope_sender: str, recipients: tuple[str, ...], raw: bytes) -> None:
+    def post(self, account: Account, letter: Letter, *, thread_id: str | None = None) -> Message:
+        """Send as the person behind a mailbox does: by Gmail's own page, or from outside by SMTP with its own id.
+
+        Gives the copy in SENT. Raises as `submit` does.
+        """
+        if account.is_local:
+            return self.submit(account, letter, thread_id=thread_id)
+        if not letter.recipients:
+            raise BadArgument("Recipient address required")
+        thread_id = thread_id or self.thread_for(account, letter.headers)
+        sent = self._world.store(account, letter.headers.block(), letter.body, labels=SENT_LABELS, thread_id=thread_id)
+        self._distribute(account.address, letter, sender=account, original=sent)
+        return sent
+
+    def relay(
+        self,
+        envelope_sender: str,
+        recipients: tuple[str, ...],
+        raw: bytes,
+        *,
+        verdict: Authentication | None = None,
+    ) -> list[Message]:
         """Pass on what came in by SMTP; headers stay as they are, bounces go to the envelope sender.
 
-        Raises `MailSending` where the envelope sender is a mailbox that may not send now.
+        Gives what was delivered at once. Raises `MailSending` where the envelope sender is a mailbox that may not
+        send now.
         """
         account = self._world.account(envelope_sender) if envelope_sender else None
         head, body = split(raw)
@@ -85,7 +126,7 @@ class Transit:
             self._quota.charge_send(account, len(recipients), grace=False)
             if self._world.config.relay_keeps_sent_copy:
                 sent = self._store_sent(account, letter, None)
-        self._distribute(envelope_sender, letter, sender=account, original=sent)
+        return self._distribute(envelope_sender, letter, sender=account, original=sent, verdict=verdict)
 
     def stamp(self, account: Account, headers: Headers) -> None:
         """Give a message what the API gives it: a new Message-ID, the account's From, Date and MIME-Version."""
@@ -116,63 +157,147 @@ class Transit:
         )
 
     def _distribute(
-        self, envelope_sender: str, letter: Letter, *, sender: Account | None, original: Message | None
-    ) -> None:
+        self,
+        envelope_sender: str,
+        letter: Letter,
+        *,
+        sender: Account | None,
+        original: Message | None,
+        verdict: Authentication | None = None,
+    ) -> list[Message]:
         letter.headers.drop("bcc")
         block = letter.headers.block()
+        parcel = Parcel(envelope_sender, letter, block, sender, original, verdict)
         too_large = len(block) + len(letter.body) > self._quota.limits.max_message_bytes
-        for address in letter.recipients:
-            account = self._world.recipient(address)
-            if account is None:
-                verdict: notices.Verdict | None = notices.UNKNOWN_ADDRESS
-            else:
-                verdict = notices.TOO_LARGE if too_large else notices.rejection(account.condition.rejects)
-            if verdict is not None:
-                self._bounce(envelope_sender, address, block, original, verdict)
-            elif account is not None and (account is not sender or original is None):
-                # Mail to oneself is not delivered again: Gmail keeps one message, in SENT and in the inbox.
-                self.deliver(account, letter, block, envelope_sender=envelope_sender, address=address)
+        arrived = (self._hand_over(parcel, address, too_large=too_large) for address in letter.recipients)
+        return [message for message in arrived if message is not None]
 
-    def deliver(self, account: Account, letter: Letter, block: bytes, *, envelope_sender: str, address: str) -> Message:
+    def _hand_over(self, parcel: Parcel, address: str, *, too_large: bool) -> Message | None:
+        """What becomes of a parcel for one recipient; the message, if it lies in a mailbox now."""
+        account = self._world.recipient(address)
+        if account is None:
+            refusal: notices.Verdict | None = notices.UNKNOWN_ADDRESS
+        else:
+            refusal = notices.TOO_LARGE if too_large else notices.rejection(account.condition.rejects)
+        if refusal is not None or account is None:
+            self._bounce(parcel, address, refusal or notices.UNKNOWN_ADDRESS)
+            return None
+        if account is parcel.sender and parcel.original is not None:
+            # Mail to oneself is not delivered again: Gmail keeps one message, in SENT and in the inbox.
+            return None
+        condition = account.condition
+        if condition.delays is not None:
+            self._delay(parcel, account, address, condition.delays)
+            return None
+        if condition.foreign_bounce is not None:
+            self._report_later(parcel, address, condition.foreign_bounce)
+            return None
+        return self._take_in(parcel, account, address)
+
+    def _take_in(self, parcel: Parcel, account: Account, address: str) -> Message:
+        message = self.deliver(account, parcel, address)
+        condition = account.condition
+        if condition.forwards_to:
+            self._forward(parcel, account, condition.forwards_to)
+        if condition.auto_reply is not None:
+            self._auto_reply(parcel, account, condition.auto_reply)
+        return message
+
+    def deliver(self, account: Account, parcel: Parcel, address: str) -> Message:
         """Put a message into a mailbox as received mail, with Gmail's stamps above its header block."""
+        letter = parcel.letter
+        header_from = mailbox(letter.headers.get("from") or "")[1]
         stamp = delivery_stamp(
             self._world,
-            envelope_sender=envelope_sender,
+            envelope_sender=parcel.envelope_sender,
             recipient=address,
-            header_from=mailbox(letter.headers.get("from") or "")[1],
+            header_from=header_from,
+            verdict=parcel.verdict or self._world.verdicts.of(header_from.rpartition("@")[2]),
         )
         return self._world.store(
             account,
-            stamp + block,
+            stamp + parcel.block,
             letter.body,
             labels=INBOX_LABELS,
             thread_id=self.thread_for(account, letter.headers),
             received=True,
         )
 
+    # What a recipient's side does
+
+    def _delay(self, parcel: Parcel, account: Account, address: str, rule: Delays) -> None:
+        """Google keeps trying: a notice after some hours, the end after some days (by the sandbox's clock)."""
+        late = notices.delay(rule.status, self._world.clock.seconds() + rule.retry_for)
+
+        def end() -> None:
+            if rule.then == "deliver":
+                self._take_in(parcel, account, address)
+            else:
+                self._bounce(parcel, address, notices.given_up(late), arrived=begun)
+
+        begun = self._world.clock.seconds()
+        if rule.notice_after < rule.retry_for:
+            agenda = self._world.agenda
+            agenda.after(rule.notice_after, lambda: self._bounce(parcel, address, late, arrived=begun))
+        self._world.agenda.after(rule.retry_for, end)
+
+    def _report_later(self, parcel: Parcel, address: str, rule: ForeignBounce) -> None:
+        if not parcel.envelope_sender:
+            return  # nobody to tell
+        returned = Returned(address, parcel.envelope_sender, parcel.block)
+        verdict = verdicts.named(rule.authentication)
+
+        def send() -> None:
+            self.relay("", (returned.envelope_sender,), report(self._world, rule, returned), verdict=verdict)
+
+        self._world.agenda.after(rule.after, lambda: self._later(send))
+
+    def _auto_reply(self, parcel: Parcel, account: Account, rule: AutoReply) -> None:
+        sender, headers = parcel.envelope_sender, parcel.letter.headers
+        if not sender or not is_answerable(rule, headers):
+            return
+        if is_due(rule, account, sender, self._world.clock.seconds()):
+            raw = auto_reply(self._world, account, rule, sender, headers)
+            self._later(lambda: self.relay("", (sender,), raw))
+
+    def _forward(self, parcel: Parcel, account: Account, target: str) -> None:
+        """Pass a message on as Gmail's forwarding does: same From, an envelope sender of its own, two headers more.
+
+        What has been forwarded here before is not forwarded again.
+        """
+        if account.address in parcel.letter.headers.first_words("x-forwarded-for"):
+            return
+        headers = Headers(
+            [
+                ("x-forwarded-to", f"X-Forwarded-To: {target}".encode()),
+                ("x-forwarded-for", f"X-Forwarded-For: {account.address} {target}".encode()),
+                *parcel.letter.headers.fields,
+            ]
+        )
+        local, _, domain = account.address.partition("@")
+        envelope = f"{local}+caf_={target.replace('@', '=')}@{domain}"
+        letter = replace(parcel.letter, headers=headers, recipients=(target.lower(),))
+        passed_on = Parcel(envelope, letter, headers.block(), None, None, parcel.verdict)
+        self._later(lambda: self._hand_over(passed_on, target.lower(), too_large=False))
+
     def thread_for(self, account: Account, headers: Headers) -> str | None:
         """The thread a message joins by what it refers to and its subject, or None for a new one."""
         answered = references(headers)
         return account.find_thread(answered, headers.get("subject")) if answered else None
 
-    def _bounce(
-        self,
-        envelope_sender: str,
-        failed: str,
-        block: bytes,
-        original: Message | None,
-        verdict: notices.Verdict,
-    ) -> None:
-        account = self._world.account(envelope_sender) if envelope_sender else None
+    def _bounce(self, parcel: Parcel, failed: str, verdict: notices.Verdict, *, arrived: float | None = None) -> None:
+        account = self._world.account(parcel.envelope_sender) if parcel.envelope_sender else None
         if account is None:
             return  # nobody to tell: an empty envelope sender, or a sender without a mailbox
-        self._later(
-            lambda: notices.deliver_bounce(
-                self._world,
-                account,
-                notices.Failure(failed, verdict, block, find(block, "Message-ID") or "", original),
-            )
+        failure = notices.Failure(
+            failed,
+            verdict,
+            parcel.block,
+            find(parcel.block, "Message-ID") or "",
+            parcel.original,
+            self._world.clock.seconds() if arrived is None else arrived,
         )
+        self._later(lambda: notices.deliver_bounce(self._world, account, failure))
 
     def _later(self, act: notices.Act) -> None:
         self._world.later(self._world.config.notice_delay_seconds, act)

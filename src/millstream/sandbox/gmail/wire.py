@@ -11,6 +11,10 @@ from millstream.sandbox.gmail.errors import BadArgument, MetadataScope, NotFound
 from millstream.sandbox.gmail.message import Message
 from millstream.sandbox.gmail.parts import Part
 
+INLINE_BODY_BYTES: Final = 1_000_000
+"""A text larger than this is handed out by attachment id. That Gmail does so is documented ("body data sent as a
+separate attachment"), from which size is not on record."""
+
 FORMATS: Final = frozenset({"full", "metadata", "minimal", "raw"})
 
 
@@ -85,7 +89,7 @@ def _payload(message: Message, part: Part) -> dict[str, Any]:
         ],
         "body": {"size": len(part.content)},
     }
-    if part.is_attachment:
+    if part.is_attachment or len(part.content) > INLINE_BODY_BYTES:
         resource["body"]["attachmentId"] = attachment_id(message, part)
     elif part.content:
         resource["body"]["data"] = base64url(part.content)

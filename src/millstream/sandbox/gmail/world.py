@@ -7,9 +7,12 @@ from random import Random
 from typing import Final
 
 from millstream.sandbox.gmail.account import Account
+from millstream.sandbox.gmail.agenda import Agenda
 from millstream.sandbox.gmail.clock import Clock
 from millstream.sandbox.gmail.config import SandboxConfig
+from millstream.sandbox.gmail.history import Record
 from millstream.sandbox.gmail.message import Message
+from millstream.sandbox.gmail.verdicts import Register
 
 _DAY: Final = 86_400.0
 
@@ -25,6 +28,9 @@ class World:
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.clock = Clock(start=config.clock_start, rate=config.clock_rate)
+        self.agenda = Agenda(self.clock)
+        self.verdicts = Register(config.authentication)
+        self.on_change: Callable[[Account, Record], None] | None = None
         self.domains = frozenset(domain.lower() for domain in config.domains)
         self.accounts: dict[str, Account] = {}
         self._random = Random(config.seed)  # noqa: S311  ids must repeat with the seed; nothing here is a secret
@@ -59,8 +65,13 @@ class World:
         home = self._home(address)
         if home not in self.accounts:
             start = 1_000 + self._random.randrange(1_000_000)
-            self.accounts[home] = Account(home, is_local=self.is_local(home), history_start=start)
+            account = self.accounts[home] = Account(home, is_local=self.is_local(home), history_start=start)
+            account.watcher = self._changed
         return self.accounts[home]
+
+    def _changed(self, account: Account, record: Record) -> None:
+        if self.on_change is not None:
+            self.on_change(account, record)
 
     def delete(self, address: str) -> bool:
         """Close a mailbox with everything in it; says whether it was there."""
@@ -71,6 +82,8 @@ class World:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self.agenda.clear()
+        self.verdicts.clear()
         self.accounts.clear()
         for address in self.config.mailboxes:
             self.create(address)
@@ -98,8 +111,9 @@ class World:
         message_id = self.new_id()
         message = Message(message_id, thread_id or message_id, head, body)
         message.received = received
+        message.stored_at = self.clock.seconds()
         message.internal_date = self.clock.milliseconds() if internal_date is None else internal_date
-        account.add(message, labels, self.clock.seconds())
+        account.add(message, labels, message.stored_at)
         return message
 
     def received(self) -> Iterator[tuple[Account, Message]]:
@@ -158,3 +172,4 @@ class World:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self.agenda.clear()
