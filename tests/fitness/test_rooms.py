@@ -10,8 +10,8 @@ import pytest
 from millstream.config import Settings
 from millstream.delivery.options import DeliveryOptions
 
-# Beside the floors: known by all (lazy, log), read by the top alone (config), or a world of its own (sandbox).
-_BESIDE = {"config", "lazy", "log", "sandbox"}
+# Beside the floors: known by all (drill, lazy, log), read by the top alone (config), or a world of its own (sandbox).
+_BESIDE = {"config", "drill", "lazy", "log", "sandbox"}
 
 
 def test_every_room_has_its_floor_in_the_import_contract(root: Path) -> None:

@@ -191,6 +191,11 @@ stalled_after_seconds = 4
 probe_floor_seconds = 1.5
 stray_grace_seconds = 4
 recheck_seconds = 4
+
+[mailbox]
+poll_seconds = 3
+poll_sending_seconds = 1.5
+settle_seconds = 3
 """
     path = folder / "millstream.toml"
     path.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from millstream.communication.store import RunStore
 from millstream.config import Settings
 from millstream.delivery.store import LaneStore
+from millstream.mailbox.store import MailboxStore
 from millstream.storage.embedded import embedded
 from millstream.storage.migrate import migrate
 from millstream.storage.objects import DocumentStore, open_store
@@ -24,6 +25,7 @@ class House:
     pool: Pool
     runs: RunStore
     lanes: LaneStore
+    mailboxes: MailboxStore
     documents: DocumentStore
 
 
@@ -48,5 +50,6 @@ async def open_house(settings: Settings, *, migrated: bool = True) -> AsyncItera
             pool=pool,
             runs=RunStore(pool),
             lanes=LaneStore(pool, patience=settings.database.patience_seconds),
+            mailboxes=MailboxStore(pool, patience=settings.database.patience_seconds),
             documents=open_store(settings.documents_url),
         )

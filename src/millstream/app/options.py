@@ -29,6 +29,8 @@ def gmail_options(settings: Settings) -> GmailOptions:
         token_url=gmail.token_url,
         auth_url=gmail.auth_url,
         iam_endpoint=gmail.iam_endpoint,
+        pubsub_endpoint=settings.push.endpoint,
+        certs_url=settings.push.certs_url,
         connect_seconds=gmail.connect_seconds,
         call_seconds=gmail.call_seconds,
         upload_seconds=gmail.upload_seconds,
@@ -97,6 +99,7 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         recheck=delivery.recheck_seconds,
         sending_park=delivery.sending_park_seconds,
         most_tries=delivery.most_tries,
+        for_reading=settings.mailbox.project_share if settings.mailbox.read else 0.0,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
     )

@@ -7,9 +7,11 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from millstream.app.answers import listeners
 from millstream.app.house import House, open_house
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
+from millstream.app.reading import reading
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
 from millstream.delivery.drill import Drill
@@ -21,6 +23,7 @@ from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 from millstream.storage.pool import transaction
 from millstream.work.engine import Engine, EngineOptions, Sweep
+from millstream.work.events import Events
 
 log = get_logger(__name__)
 
@@ -30,6 +33,7 @@ _BOARD_EVERY = 0.4
 _DUE_EVERY = 0.5
 _CANCEL_EVERY = 0.5
 _DAY_EVERY = 30.0
+_EVENTS_EVERY = 0.25
 _LAST_PATIENCE = 10.0
 """How long a worker that was asked to stop waits for a database that is away: what it knows is settled by evidence."""
 
@@ -51,8 +55,8 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
-    """Run lanes in this process until `stopping` is set."""
-    async with lane_tools(house, stopping) as tools:
+    """Run lanes, read mailboxes and answer events in this process until `stopping` is set."""
+    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads:
         options = tools.options
         engine_options = EngineOptions(
             concurrency=house.settings.worker.lanes,
@@ -85,13 +89,16 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("due", _DUE_EVERY, defer_due),
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
+                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
+                *reads.sweeps,
             ]
-            impatient = asyncio.create_task(_stop_waiting(house, stopping))
+            beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:
                 await engine.run(stopping, sweeps)
             finally:
-                impatient.cancel()
-                await asyncio.gather(impatient, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
         log.info("worker.stopped")
 
 

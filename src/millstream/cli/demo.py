@@ -29,9 +29,12 @@ from millstream.cli.frame import Json
 from millstream.communication.model import Mode, Policy, Run
 from millstream.config import load
 from millstream.intake.submit import Receipt
+from millstream.work import events
 
 _ALL = 2_357
 _LOOK_EVERY = 0.5
+_NOTICES_WITHIN = 2.0
+"""Seconds after the last send until which the sandbox's notice that it was not sent has come: it takes 0.3."""
 _SAY_EVERY = 5.0
 """Seconds between lines where there is no terminal to draw on."""
 _GIVE_UP_AFTER = 1_200.0
@@ -197,11 +200,13 @@ async def _scene(play: Play) -> Scene:
 
 
 async def _settled(play: Play, scene: Scene) -> bool:
-    """Whether nothing moves, and no draft is left to look for."""
+    """Whether nothing moves, no draft is left to look for, and the mailboxes have told what they had to tell."""
     if scene.moving:
         play.done_after = None
         return False
     play.done_after = play.done_after or time.monotonic() - play.began
+    if await play.house.mailboxes.not_confirmed(more=_NOTICES_WITHIN) or await events.waiting(play.house.pool):
+        return False
     return all(lane["strays_at"] is None for lane in scene.lanes)
 
 

@@ -1,4 +1,4 @@
-"""`millstream mailbox`: the sender mailboxes and their lanes."""
+"""`millstream mailbox`: mailboxes, their lanes, and what reading them brings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from millstream.app.house import House
+from millstream.app.reading import mailboxes
 from millstream.cli import frame, work
 from millstream.cli.frame import Actor, Json
 
@@ -14,15 +15,31 @@ Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
 
 
 def list_command(*, json: Json = False) -> None:
-    """Every sender mailbox. Its state, what it holds, what it sent in the last day."""
+    """Every mailbox. A sender's state, what it holds and sent in the last day, and how reading goes."""
 
     async def listed(house: House) -> list[dict[str, Any]]:
         await house.lanes.register(house.settings.senders.pools)
-        return await house.lanes.lanes()
+        await house.mailboxes.register(mailboxes(house.settings))
+        lanes = {row["mailbox"].lower(): row for row in await house.lanes.lanes()}
+        read = {row["address"]: row for row in await house.mailboxes.read()}
+        return [_row(address, lanes.get(address), read.get(address)) for address in sorted({*lanes, *read})]
 
-    columns = ("mailbox", "pool", "state", "reason", "until", "resume_at", "bound", "sent_today", "holder")
-    empty = "no sender mailboxes; set senders.pools in millstream.toml"
-    frame.answer_rows(work.in_house(listed), columns, as_json=json, empty=empty)
+    columns = ("mailbox", "pool", "state", "reason", "until", "bound", "sent_today", "roles", "read_at", "trouble")
+    empty = "no mailboxes; set senders.pools in millstream.toml"
+    frame.answer_rows(work.in_house(listed), (*columns, "quarantined"), as_json=json, empty=empty)
+
+
+def _row(address: str, lane: dict[str, Any] | None, read: dict[str, Any] | None) -> dict[str, Any]:
+    """A lane and a reading of the same mailbox in one row; either may be missing."""
+    told = read or {}
+    return {
+        **(lane or {"mailbox": address, "pool": None, "state": None}),
+        "roles": ", ".join(told.get("roles", ())),
+        "read_at": told.get("moved_at"),
+        "trouble": told.get("trouble") or "",
+        "quarantined": told.get("quarantined", 0),
+        "reading": read,
+    }
 
 
 def pause(

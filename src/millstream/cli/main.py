@@ -17,6 +17,7 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
+    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor", "Check the whole path: database, documents, credentials, mailboxes."
     ),
@@ -61,15 +62,25 @@ TREE: dict[str, Leaf | Branch] = {
         },
     ),
     "mailbox": Branch(
-        "Sender mailboxes.",
+        "Mailboxes: senders and inboxes.",
         {
-            "list": Leaf("millstream.cli.mailbox:list_command", "Every sender mailbox."),
+            "list": Leaf("millstream.cli.mailbox:list_command", "Every mailbox."),
+            "show": Leaf("millstream.cli.mailbox_read:show", "How reading a mailbox goes, and what it told."),
+            "quarantine": Leaf("millstream.cli.mailbox_read:quarantine", "Messages that could not be read."),
+            "reread": Leaf("millstream.cli.mailbox_read:reread", "List a mailbox anew."),
             "pause": Leaf("millstream.cli.mailbox:pause", "Send nothing more from a mailbox."),
             "resume": Leaf("millstream.cli.mailbox:resume", "Open a paused or parked mailbox again, now."),
             "connect": Leaf(
                 "millstream.cli.mailbox_connect:connect",
                 "Let a mailbox's owner consent in a browser, and keep the permission.",
             ),
+        },
+    ),
+    "event": Branch(
+        "What happened in one room and others answer.",
+        {
+            "list": Leaf("millstream.cli.event:list_command", "Events that were put aside."),
+            "retry": Leaf("millstream.cli.event:retry", "Answer what was put aside again, after its cause was mended."),
         },
     ),
     "sandbox": Branch(

@@ -13,13 +13,14 @@ from millstream.config import ConfigError, Settings, load
 from millstream.delivery.errors import DeliveryError
 from millstream.gmail.errors import BadCredentials, GmailError
 from millstream.intake.errors import BadPasswordRule, IntakeError
+from millstream.mailbox.errors import MailboxError
 from millstream.quota import QuotaError
 from millstream.storage.errors import StorageError
 
 Answer = TypeVar("Answer")
 
 WRONG = (BadCredentials, BadPasswordRule, ConfigError, QuotaError)
-FAILED = (CommunicationError, DeliveryError, GmailError, IntakeError, StorageError)
+FAILED = (CommunicationError, DeliveryError, GmailError, IntakeError, MailboxError, StorageError)
 
 
 def settings() -> Settings:

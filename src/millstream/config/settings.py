@@ -8,6 +8,7 @@ from types import MappingProxyType
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from millstream.config.reading import MailboxSettings, PushSettings, WebSettings
 from millstream.config.sections import (
     ComposerSettings,
     DatabaseSettings,
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     delivery: DeliverySettings = DeliverySettings()
     suppression: SuppressionSettings = SuppressionSettings()
+    mailbox: MailboxSettings = MailboxSettings()
+    push: PushSettings = PushSettings()
+    web: WebSettings = WebSettings()
     composer: ComposerSettings = ComposerSettings()
     logging: LoggingSettings = LoggingSettings()
     worker: WorkerSettings = WorkerSettings()

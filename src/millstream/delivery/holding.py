@@ -71,7 +71,7 @@ class Holding:
         self._heard_at = time.monotonic()
         self.own_drafts: set[str] = set()
         """Drafts made under this holding and not yet sent: nobody else can be sending them."""
-        self.meter = LaneMeter(tools.options.limits, age_days=age_days, stopped=lambda: self.ending)
+        self.meter = LaneMeter(tools.options, age_days=age_days, stopped=lambda: self.ending)
         if row.resume_at is not None:
             self.meter.rest(row.resume_at)
         calls = tools.gmail.mailbox(row.mailbox)
@@ -114,7 +114,7 @@ class Holding:
             self.grip, self.row, width=self.width, stalled_after=self.options.stalled_after
         )
         self._heard_at = began
-        self.meter.share_project(pulse.running)
+        self.meter.share_project(pulse.running, reading=pulse.reading)
         if parking or self._parking or (self.row.state, self.row.reason) != (before.state, before.reason):
             return  # it was parked while this answer was on its way
         self.row = replace(self.row, state=pulse.state, reason=pulse.reason)

@@ -12,8 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from millstream.delivery.errors import LaneResting, LaneStopped
-from millstream.quota import Budget, Limits, Rate, Ticket, Window, daily_budget, share
+from millstream.delivery.options import DeliveryOptions
+from millstream.quota import Budget, Rate, Ticket, Window, daily_budget, share
 
+_UNTOLD = 0.01
+"""The part of a mailbox's units that reading may take before the next heartbeat tells of it."""
 _LOOK_AROUND = 0.5
 """Seconds after which a waiting caller looks whether the lane still goes on."""
 
@@ -21,8 +24,9 @@ _LOOK_AROUND = 0.5
 class LaneMeter:
     """The counting of one lane; also what the Gmail client asks before each reading call."""
 
-    def __init__(self, limits: Limits, *, age_days: int, stopped: Callable[[], bool]) -> None:
-        self._limits = limits
+    def __init__(self, options: DeliveryOptions, *, age_days: int, stopped: Callable[[], bool]) -> None:
+        limits = self._limits = options.limits
+        self._for_reading = options.for_reading
         self._stopped = stopped
         self._window = Window(limits.units_per_minute_user)
         messages = limits.messages_per_day
@@ -39,18 +43,30 @@ class LaneMeter:
         self._messages.restore([(at, row["sent"]) for at, row in rows if row["sent"]])
         self._bytes.restore([(at, row["bytes"]) for at, row in rows if row["bytes"]])
 
-    def share_project(self, running: int) -> None:
-        """The project's rate is shared among the lanes that run now, wherever they run.
+    def share_project(self, running: int, *, reading: int | None = None) -> None:
+        """The project's rate is shared among the lanes that run now, and the mailbox's with whoever reads it.
 
         One window serves both rates, so that what was spent under a larger share counts under a smaller one.
+
+        Args:
+            running: lanes that run now, wherever they run.
+            reading: units that reading took in the last minute; None where nobody reads this mailbox.
         """
         project, own = self._limits.units_per_minute_project, self._limits.units_per_minute_user
-        if project is None:
-            return
-        part = share(project, max(1, running), least=self._limits.cost("drafts.send"))
-        rate = own if own is not None and own.per_second <= part.per_second else part
+        if own is not None and reading is not None:
+            spared = reading + int(own.amount * _UNTOLD)
+            own = Rate(max(self._dearest, own.amount - spared), own.period)
+        rate = own
+        if project is not None:
+            whole = Rate(max(1, int(project.amount * (1 - self._for_reading))), project.period)
+            part = share(whole, max(1, running), least=self._dearest)
+            rate = own if own is not None and own.per_second <= part.per_second else part
         if self._window.rate != rate:
             self._window.rate = rate
+
+    @property
+    def _dearest(self) -> int:
+        return self._limits.cost("drafts.send")
 
     def rest(self, until: datetime) -> None:
         """No call before this time: Google said so, and trying earlier makes it later."""

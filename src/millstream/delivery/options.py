@@ -51,6 +51,8 @@ class DeliveryOptions:
     """How long a mailbox rests after a limit without a stated time: a rolling day."""
     most_tries: int = 12
     """After so many tries a delivery is put aside as failed."""
+    for_reading: float = 0.0
+    """The part of the project's rate that is left to reading."""
     drill: str | None = None
     """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
     warm: Mapping[str, int] = field(default_factory=dict)

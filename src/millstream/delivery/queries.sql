@@ -69,7 +69,10 @@ UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :m
 UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, resume_at = :resume_at
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
-    (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running;
+    (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running,
+    EXISTS (SELECT 1 FROM mailbox m WHERE m.address = lower(:mailbox) AND m.due_at IS NOT NULL) AS is_read,
+    (SELECT coalesce(sum(units), 0) FROM reading
+     WHERE reading.mailbox = lower(:mailbox) AND at > now() - interval '1 minute')::bigint AS reading;
 
 -- name: note_history!
 -- Where the mailbox's history stood before anything of this holding was sent: evidence lies after it.
@@ -272,4 +275,5 @@ FROM delivery WHERE id = :id;
 
 -- name: project_spent^
 -- Units that all mailboxes together spent in the last day.
-SELECT coalesce(sum(units), 0)::bigint AS units FROM attempt WHERE at > now() - interval '24 hours';
+SELECT ((SELECT coalesce(sum(units), 0) FROM attempt WHERE at > now() - interval '24 hours')
+      + (SELECT coalesce(sum(units), 0) FROM reading WHERE at > now() - interval '24 hours'))::bigint AS units;

@@ -33,11 +33,13 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a heartbeat tells a lane: its state now, and how many lanes run anywhere."""
+    """What a heartbeat tells a lane: its state now, how many lanes run anywhere, and what reading takes beside it."""
 
     state: str
     reason: str | None
     running: int
+    reading: int | None = None
+    """Units that reading this mailbox took in the last minute; None where nobody reads it."""
 
 
 class LaneStore:
@@ -110,7 +112,8 @@ class LaneStore:
         )
         if answer is None:
             raise StaleEpoch(f"lane {grip.mailbox} was taken over after epoch {grip.epoch}")
-        return Pulse(answer["state"], answer["reason"], answer["running"])
+        reading = answer["reading"] if answer["is_read"] else None
+        return Pulse(answer["state"], answer["reason"], answer["running"], reading)
 
     async def park(self, grip: Grip, *, reason: str, until: datetime | None) -> None:
         """No more sends from this mailbox until a time."""

@@ -131,7 +131,7 @@ def _channel(call: Call, options: GmailOptions) -> grpc.aio.Channel:
     if options.proxy:
         told.append(("grpc.http_proxy", options.proxy))
     if address.scheme == "https":
-        trusted = grpc.ssl_channel_credentials(_trusted(options))  # type: ignore[no-untyped-call]  # grpc ships no types
+        trusted = grpc.ssl_channel_credentials(_trusted(options))
         return grpc.aio.secure_channel(f"{host}:{port}", trusted, told)
     if not _of_this_machine(address.hostname):
         text = f"a token does not travel in the clear to {address.hostname}; use https"

@@ -54,25 +54,32 @@ class Events:
         self._pool = pool
         self._listeners = listeners
 
-    async def answer_due(self, most: int = 200) -> int:
+    async def answer_due(self, most: int = 500) -> int:
         """Answer what is due; answers how many events were seen to. One that fails harms no other.
 
+        Each is a transaction of its own: what it locks (a lane, the audit chain's head) it locks for a moment.
+
         Raises:
-            DatabaseError: the database is away; nothing was answered.
+            DatabaseError: the database is away; what was answered before stays so.
         """
+        for seen in range(most):
+            if not await self._answer_one():
+                return seen
+        return most
+
+    async def _answer_one(self) -> bool:
         async with transaction(self._pool) as conn:
-            rows = [row async for row in queries.due_events(conn, most=most)]
-            answered = []
-            for row in rows:
-                tries = row.pop("tries")
-                event = Event(**row)
-                problem = await self._answer(conn, event)
-                if problem is None:
-                    answered.append(event.id)
-                else:
-                    await _put_off(conn, event, tries, problem)
-            await queries.events_answered(conn, ids=answered)
-        return len(rows)
+            row = await queries.due_event(conn)
+            if row is None:
+                return False
+            tries = row.pop("tries")
+            event = Event(**row)
+            problem = await self._answer(conn, event)
+            if problem is None:
+                await queries.event_answered(conn, id=event.id)
+            else:
+                await _put_off(conn, event, tries, problem)
+        return True
 
     async def _answer(self, conn: Connection, event: Event) -> Exception | None:
         try:
@@ -94,6 +101,13 @@ async def _put_off(conn: Connection, event: Event, tries: int, problem: Exceptio
     gap = min(_LONGEST_GAP, _FIRST_GAP * 4**tries)
     failure = f"{type(problem).__name__}: {problem}".replace("\x00", "")[:_TELLING]
     await queries.event_failed(conn, id=event.id, last=last, gap=gap, failure=failure)
+
+
+async def waiting(pool: Pool) -> int:
+    """How many events are not answered yet."""
+    async with transaction(pool) as conn:
+        row = await queries.events_waiting(conn)
+    return int(row["events"])
 
 
 async def put_aside(pool: Pool, most: int = 100) -> list[dict[str, Any]]:

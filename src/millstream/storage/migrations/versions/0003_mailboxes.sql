@@ -18,44 +18,49 @@ CREATE INDEX event_subject ON event (subject, id);
 
 -- A mailbox that is read. Whoever holds the lease reads it; the epoch makes a holder that lost it write nothing.
 CREATE TABLE mailbox (
-    address      text        PRIMARY KEY,
-    roles        text[]      NOT NULL DEFAULT '{}' CHECK (roles <@ ARRAY['sender', 'shared', 'request']),
+    address       text        PRIMARY KEY CHECK (address = lower(address)),
+    roles         text[]      NOT NULL DEFAULT '{}' CHECK (roles <@ ARRAY['sender', 'shared', 'request']),
     -- The cursor. new: nothing known. snapshot: the messages that are there are being listed, and history_id was noted
     -- before. delta: everything up to history_id is recorded.
-    format       smallint    NOT NULL DEFAULT 1,      -- of the cursor, for those who come after
-    phase        text        NOT NULL DEFAULT 'new' CHECK (phase IN ('new', 'snapshot', 'delta')),
-    history_id   bigint,
-    page_token   text,                                -- the next page of a snapshot
-    since        timestamptz,                         -- how far back a snapshot looks
-    moved_at     timestamptz,                         -- when the cursor last moved, or was seen to be where Gmail is
+    format        smallint    NOT NULL DEFAULT 1,     -- of the cursor, for those who come after
+    phase         text        NOT NULL DEFAULT 'new' CHECK (phase IN ('new', 'snapshot', 'delta')),
+    history_id    bigint,
+    seen_id       bigint,                             -- where history stood at a look; the cursor goes there once late
+    seen_at       timestamptz,                        -- records must have shown
+    page_token    text,                               -- the next page of a snapshot
+    since         timestamptz,                        -- how far back a snapshot looks
+    moved_at      timestamptz,                        -- when a look last ended with all recorded
     -- The work on it.
-    due_at       timestamptz DEFAULT now(),           -- when to look next; NULL: not read any more
-    gap          real        NOT NULL DEFAULT 15,     -- seconds between looks now; adaptive
-    hint         bigint,                              -- the newest history id that a push named and no look has reached
-    epoch        bigint      NOT NULL DEFAULT 0,
-    holder       text,
-    leased_until timestamptz,
-    failures     integer     NOT NULL DEFAULT 0,      -- in a row
-    failure      text,                                -- the last one, for people
+    due_at        timestamptz DEFAULT now(),          -- when to look next; NULL: not read any more
+    busy_at       timestamptz,                        -- when it last told something new
+    hint          bigint,                             -- a history id that a push named and no look has reached
+    hint_at       timestamptz,
+    epoch         bigint      NOT NULL DEFAULT 0,
+    holder        text,
+    leased_until  timestamptz,
+    failures      integer     NOT NULL DEFAULT 0,     -- in a row
+    trouble       text,                               -- a word for the last failure, NULL while all is well
+    failure       text,                               -- the same for people
     -- The watch: push as a hint.
-    watch_until  timestamptz,
-    watch_due_at timestamptz,
+    watch_until   timestamptz,
+    watch_due_at  timestamptz,
     watch_failure text,
-    warned       text[]      NOT NULL DEFAULT '{}',   -- what the watchdog has said and not yet taken back
-    changed_at   timestamptz NOT NULL DEFAULT now(),
+    warned        text[]      NOT NULL DEFAULT '{}',  -- what the watchdog has said and not yet taken back
+    added_at      timestamptz NOT NULL DEFAULT now(),
     CHECK (phase = 'new' OR history_id IS NOT NULL),
     CHECK (phase = 'snapshot' OR page_token IS NULL),
+    CHECK ((seen_id IS NULL) = (seen_at IS NULL)),
     CHECK ((holder IS NULL) = (leased_until IS NULL))
-);
+) WITH (fillfactor = 70);
 CREATE INDEX mailbox_due ON mailbox (due_at) WHERE due_at IS NOT NULL;
 
 -- What reading cost, so that a lane of the same mailbox leaves room for it, and the project's day counts it.
 CREATE TABLE reading (
-    mailbox text        NOT NULL REFERENCES mailbox ON DELETE CASCADE,
+    mailbox text,                                     -- NULL: idle looks of many mailboxes together
     at      timestamptz NOT NULL DEFAULT now(),
     units   integer     NOT NULL
 );
-CREATE INDEX reading_mailbox_at ON reading (mailbox, at);
+CREATE INDEX reading_mailbox_at ON reading (mailbox, at) WHERE mailbox IS NOT NULL;
 CREATE INDEX reading_at ON reading USING brin (at) WITH (pages_per_range = 32);
 
 -- What a mailbox told us, each message once.
