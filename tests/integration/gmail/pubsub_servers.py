@@ -45,9 +45,10 @@ class Queue:
 class GrpcPubSub:
     """The service ``google.pubsub.v1.Subscriber`` with the library's own messages."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, credentials: grpc.ServerCredentials | None = None) -> None:
         self.queue = queue
         self.url = ""
+        self._credentials = credentials
 
     async def start(self, port: int = 0) -> None:
         self._server = grpc.aio.server()
@@ -63,9 +64,13 @@ class GrpcPubSub:
         }
         service = grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
         self._server.add_generic_rpc_handlers((service,))
-        bound = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        place = f"127.0.0.1:{port}"
+        if self._credentials:
+            bound = self._server.add_secure_port(place, self._credentials)
+        else:
+            bound = self._server.add_insecure_port(place)
         await self._server.start()
-        self.url = f"http://127.0.0.1:{bound}"
+        self.url = f"{'https' if self._credentials else 'http'}://127.0.0.1:{bound}"
 
     async def stop(self) -> None:
         await self._server.stop(None)
