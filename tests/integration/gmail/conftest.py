@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from millstream.gmail import GmailOptions
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
 
 Handler = Callable[["Asked"], web.Response]
 

@@ -125,6 +125,61 @@ async def test_a_success_that_cannot_be_read_is_unknown_for_a_send_only(google, 
     assert read.value.effect is Effect.NO
 
 
+async def test_a_watch_names_its_topic_and_labels_and_can_be_stopped(google, box) -> None:
+    google.usual = lambda _asked: web.json_response({"historyId": "9", "expiration": "1789156800000"})
+    watch = await box.watch("projects/p/topics/t", ("INBOX", "L1"), "exclude")
+    assert watch.history_id == 9
+    assert watch.expires_at.isoformat() == "2026-09-11T20:00:00+00:00"
+    await box.watch("projects/p/topics/t")
+    google.answers = [web.Response(status=204)]
+    await box.stop_watch()
+    told = {"topicName": "projects/p/topics/t", "labelIds": ["INBOX", "L1"], "labelFilterBehavior": "exclude"}
+    assert [asked.body and json.loads(asked.body) for asked in google.asked] == [
+        told,
+        {"topicName": "projects/p/topics/t"},
+        b"",
+    ]
+
+
+async def test_a_watch_without_an_answer_is_simply_asked_for_again(google, box) -> None:
+    google.usual = lambda _asked: web.Response(status=503)
+    with pytest.raises(errors.ServerError) as caught:
+        await box.watch("projects/p/topics/t")
+    assert (caught.value.temporary, caught.value.effect) == (True, Effect.NO)
+
+
+async def test_labels_are_put_on_a_message_and_taken_off(google, box) -> None:
+    google.usual = lambda _asked: web.json_response({"id": "m", "threadId": "t", "labelIds": ["L1"]})
+    assert (await box.modify_message("m", ("L1",), ("INBOX",))).label_ids == ("L1",)
+    assert json.loads(google.asked[0].body) == {"addLabelIds": ["L1"], "removeLabelIds": ["INBOX"]}
+
+
+async def test_a_page_that_is_gone_is_told_from_a_wrong_question(google, box) -> None:
+    google.usual = lambda _asked: web.json_response(
+        {"error": {"code": 400, "message": "Invalid pageToken"}}, status=400
+    )
+    for call in (box.list_history(7, page_token="old"), box.list_messages(page_token="old")):
+        with pytest.raises(errors.PageTokenInvalid):
+            await call
+
+
+async def test_the_cursor_can_move_page_by_page(google, box) -> None:
+    google.answers = [
+        web.json_response({"historyId": "99", "nextPageToken": "2"}),
+        web.json_response({"history": [{"id": "8"}, {"id": "10"}], "historyId": "99", "nextPageToken": "3"}),
+        web.json_response({"historyId": "99"}),
+    ]
+    seen = []
+    page_token = None
+    while True:
+        page = await box.list_history(7, page_token=page_token)
+        seen.append(page.last_record)
+        page_token = page.next_page
+        if page_token is None:
+            break
+    assert seen == [None, 10, None]
+
+
 class Renewing:
     """A source whose tokens count up."""
 

@@ -1,18 +1,21 @@
 """Networks of large houses: an authority of their own, a proxy on the way."""
 
+import asyncio
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pubsub_servers import GrpcPubSub, Queue
 
-from millstream.gmail import Gmail, GmailOptions, StaticTokens, errors
+from millstream.gmail import Gmail, GmailOptions, HintSource, StaticTokens, errors, hint_source
 from millstream.gmail.errors import Effect
 
 BOX = "a@bank.example"
@@ -86,3 +89,59 @@ async def test_a_proxy_that_refuses_did_not_pass_the_send_on(google) -> None:
     assert caught.value.effect is Effect.NO
     assert caught.value.__cause__ is None  # it would hold the request's headers
     assert "secret-token" not in str(caught.value)
+
+
+def hints(url: str, **changes) -> HintSource:
+    return hint_source("projects/p/subscriptions/s", StaticTokens("t"), GmailOptions(pubsub_endpoint=url, **changes))
+
+
+@pytest.fixture
+async def secure_hints(certificate):
+    """A Pub/Sub over gRPC that speaks TLS with that certificate."""
+    pem = certificate.read_bytes()
+    at = pem.index(b"-----BEGIN PRIVATE KEY")
+    queue = Queue(wait_seconds=0)
+    queue.put({"emailAddress": "inbox@bank.example", "historyId": 7})
+    server = GrpcPubSub(queue, grpc.ssl_server_credentials([(pem[at:], pem[:at])]))
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_hints_over_grpc_trust_the_authority_of_the_house_when_named(secure_hints, certificate) -> None:
+    source = hints(secure_hints.url, certificates=certificate)
+    assert len(await source.pull()) == 1
+    await source.close()
+
+
+async def test_hints_over_grpc_trust_no_other_authority(secure_hints) -> None:
+    source = hints(secure_hints.url)
+    with pytest.raises(errors.HintsAway):
+        await source.pull()
+    await source.close()
+    assert secure_hints.queue.asked == []
+
+
+async def test_hints_over_grpc_go_through_the_proxy(secure_hints, certificate) -> None:
+    wanted: list[str] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        wanted.append(head.split(b"\r\n")[0].decode())
+        far_reader, far_writer = await asyncio.open_connection(*head.split(b" ")[1].decode().rsplit(":", 1))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True)
+
+    proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0)
+    place = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    source = hints(secure_hints.url, certificates=certificate, proxy=place)
+    assert len(await source.pull()) == 1
+    await source.close()
+    proxy.close()
+    assert [line.split()[:2] for line in wanted] == [["CONNECT", secure_hints.url.removeprefix("https://")]]

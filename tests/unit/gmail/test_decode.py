@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from millstream.gmail import decode
-from millstream.gmail.model import Headers, MessageRef
+from millstream.gmail.model import Headers, MessageRef, Watch
 
 
 def test_headers_are_found_whatever_their_case_and_keep_their_order() -> None:
@@ -43,6 +43,10 @@ def test_base64url_is_read_with_and_without_padding() -> None:
         assert decode.message({"id": "1", "raw": raw}).raw == b"\xfb\xff"
 
 
+def test_base64url_is_read_though_it_has_line_breaks() -> None:
+    assert decode.message({"id": "1", "raw": "-_8t\r\n-_8="}).raw == b"\xfb\xff-\xfb\xff"
+
+
 def test_an_empty_page_may_have_a_next_one() -> None:
     page = decode.page({"nextPageToken": "n", "resultSizeEstimate": 0}, "messages", decode.message_ref)
     assert (page.items, page.next_page) == ((), "n")
@@ -52,8 +56,27 @@ def test_history_tells_each_added_message_once_and_bears_a_missing_list() -> Non
     added = {"message": {"id": "1", "threadId": "1", "labelIds": ["SENT"]}}
     document = {"history": [{"id": "7", "messagesAdded": [added]}, {"id": "8", "messagesAdded": [added]}, {"id": "9"}]}
     page = decode.history({**document, "historyId": "9"})
+    assert page.last_record == 9
     assert page.added == (MessageRef("1", "1", ("SENT",)),)
-    assert decode.history({"historyId": "9", "nextPageToken": "n"}).next_page == "n"
+    empty = decode.history({"historyId": "9", "nextPageToken": "n"})
+    assert (empty.next_page, empty.last_record) == ("n", None)
+
+
+def test_the_last_record_of_a_page_is_the_highest_though_it_added_nothing() -> None:
+    records = [{"id": "18446744073709551615"}, {"id": "8", "messagesAdded": [{"message": {"id": "1"}}]}]
+    page = decode.history({"history": records, "historyId": "18446744073709551615"})
+    assert page.last_record == 2**64 - 1
+
+
+def test_a_watch_is_read_with_its_end_in_our_time() -> None:
+    watch = decode.watch({"historyId": "18446744073709551615", "expiration": "1789156800123"})
+    assert watch == Watch(2**64 - 1, datetime(2026, 9, 11, 20, 0, 0, 123_000, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("document", [{}, {"historyId": "1"}, {"historyId": "1", "expiration": None}])
+def test_a_watch_without_its_end_is_not_taken(document: dict) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        decode.watch(document)
 
 
 def test_only_the_primary_and_accepted_addresses_are_verified() -> None:

@@ -50,6 +50,7 @@ DOCUMENTED = [
      errors.BadRequest),
     (400, "Invalid id value", "invalidArgument", errors.BadRequest),
     (400, "Bad Request", "badRequest", errors.BadRequest),
+    (400, "Invalid pageToken", "invalidArgument", errors.PageTokenInvalid),
     (400, "Mail service not enabled", "failedPrecondition", errors.MailServiceOff),
     (400, "Precondition check failed.", "failedPrecondition", errors.MailServiceOff),
     (400, "Message not a draft", "invalidArgument", errors.NotFound),
