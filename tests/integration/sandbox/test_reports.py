@@ -321,3 +321,11 @@ async def test_any_bytes_can_be_delivered(desk: Desk) -> None:
     for form in ("full", "metadata", "minimal", "raw"):
         assert (await desk.call("GET", f"messages/{delivered['id']}?format={form}")).status == 200
     assert (await desk.http("POST", "/sandbox/v1/deliver", json=document | {"raw_base64": "%"})).status == 400
+
+
+async def test_a_delivery_can_land_in_spam(desk: Desk) -> None:
+    document = {"sender": "eve@mail.example", "recipients": [SENDER], "subject": "Approved", "spam": True}
+    (delivered,) = (await desk.control("POST", "deliver", document))["delivered"]
+    assert await desk.inbox(SENDER) == []
+    read = (await desk.call("GET", f"messages/{delivered['id']}?format=minimal")).json
+    assert read["labelIds"] == ["SPAM", "UNREAD"]

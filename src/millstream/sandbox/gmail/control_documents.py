@@ -134,6 +134,7 @@ class DeliverDocument(_Document):
     text: str = ""
     headers: dict[str, str] = Field(default_factory=dict)
     authentication: Verdict = None
+    spam: bool = Field(default=False, description="Into SPAM instead of the inbox, as Gmail's filter would put it.")
 
     @model_validator(mode="after")
     def _check_content(self) -> Self:

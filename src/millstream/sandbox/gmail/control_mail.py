@@ -19,6 +19,7 @@ from millstream.sandbox.gmail.filling import Filling, fill, template
 from millstream.sandbox.gmail.headers import find, split
 from millstream.sandbox.gmail.labels import checked_labels
 from millstream.sandbox.gmail.message import Message
+from millstream.sandbox.gmail.transit import INBOX_LABELS, SPAM_LABELS
 from millstream.sandbox.pubsub.broker import Broker
 from millstream.sandbox.pubsub.settings import SubscriptionSettings, TopicSettings
 from millstream.sandbox.pubsub.subscription import Subscription
@@ -56,7 +57,11 @@ class ControlMail:
             # As Gmail's own servers do for mail that comes without one.
             raw = f"Message-ID: <{self._world.new_id()}.SMTPIN_ADDED_MISSING@mx.google.com>\r\n".encode() + raw
         found = self._room.transit.relay(
-            wanted.sender, tuple(map(str.lower, wanted.recipients)), raw, verdict=verdict_of(wanted.authentication)
+            wanted.sender,
+            tuple(map(str.lower, wanted.recipients)),
+            raw,
+            verdict=verdict_of(wanted.authentication),
+            labels=SPAM_LABELS if wanted.spam else INBOX_LABELS,
         )
         return json_answer({"delivered": [_named(message) for message in found]})
 

@@ -1,9 +1,12 @@
 """One stored message: a header block, a body that copies may share, and what Gmail keeps beside them."""
 
+import re
 from email.utils import parseaddr
 
 from millstream.sandbox.gmail.headers import Headers, decode, find
 from millstream.sandbox.gmail.parts import Part, read_parts, snippet
+
+_NAME = re.compile(rb"name\*?[0-9]*\*?=", re.IGNORECASE)
 
 
 class Message:
@@ -16,6 +19,7 @@ class Message:
     """
 
     __slots__ = (
+        "_filenames",
         "_position",
         "_snippet",
         "body",
@@ -40,6 +44,7 @@ class Message:
         self.received = False
         self.stored_at = 0.0
         self._position = 0
+        self._filenames: tuple[str, ...] | None = None
         self._snippet: str | None = None
 
     @property
@@ -84,6 +89,16 @@ class Message:
         names = [line.partition(b":")[0].decode("ascii", "replace") for _, line in block.fields]
         values = [next(Headers([field]).raw(field[0])) for field in block.fields]
         return [(name, decode(value)) for name, value in zip(names, values, strict=True)]
+
+    @property
+    def filenames(self) -> tuple[str, ...]:
+        """The names of the attachments; a message that holds no name is not parsed for them."""
+        if self._filenames is None:
+            has_parts = (find(self.head, "Content-Type") or "").lower().startswith(("multipart/", "message/"))
+            named = _NAME.search(self.body if has_parts else self.head) is not None
+            found = self.parts().attachments() if named else []
+            self._filenames = tuple(part.filename for part in found if part.filename)
+        return self._filenames
 
     @property
     def subject(self) -> str:

@@ -8,11 +8,13 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from millstream.sandbox.gmail.account import Account
+from millstream.sandbox.gmail.headers import find
 from millstream.sandbox.gmail.message import Message
-from millstream.sandbox.gmail.parts import Part
+from millstream.sandbox.gmail.parts import Part, read_parts
 
 Matcher = Callable[[Message], bool]
 
@@ -38,8 +40,8 @@ _KINDS: Final = {
     "drive": ("drive.google.com", "docs.google.com"),
     "youtube": ("youtube.com/watch", "youtu.be/"),
 }
-_BODY_BYTES: Final = 1_048_576
-"""So much of a text is searched for words; Gmail's index has an end too."""
+_BODY_BYTES: Final = 262_144
+"""So much of a message is searched for words: the text stands first. Gmail's index has an end too."""
 
 _SIZED: Final = {"larger": True, "size": True, "smaller": False}
 _DATED: Final = {"after": True, "newer": True, "before": False, "older": False}
@@ -122,13 +124,27 @@ def _anywhere(value: str) -> Matcher:
     def test(message: Message) -> bool:
         if any(_stand_together(wanted, words(message.header(name) or "")) for name in ("Subject", "From", "To", "Cc")):
             return True
-        tree = message.parts()
-        text = tree.text("text/plain") or tree.text("text/html") or ""
-        if _stand_together(wanted, words(text[:_BODY_BYTES])):
+        text = _text(message)
+        if all(word in text for word in wanted) and _stand_together(wanted, _WORDS.findall(text)):
             return True
-        return any(_stand_together(wanted, words(part.filename)) for part in tree.attachments())
+        return any(_stand_together(wanted, words(name)) for name in message.filenames)
 
     return test
+
+
+def _text(message: Message) -> str:
+    """A message's text as its words are compared."""
+    mime = tuple(find(message.head, name) or "" for name in ("Content-Type", "Content-Transfer-Encoding"))
+    return _comparable(mime, message.body[:_BODY_BYTES])
+
+
+@lru_cache(maxsize=64)
+def _comparable(mime: tuple[str, ...], body: bytes) -> str:
+    """Kept for a while, for generated messages and copies share their bodies."""
+    kind, encoding = mime
+    head = f"Content-Type: {kind or 'text/plain'}\r\nContent-Transfer-Encoding: {encoding or '7bit'}"
+    tree = read_parts(head.encode() + b"\r\n\r\n" + body)
+    return unicodedata.normalize("NFKC", tree.text("text/plain") or tree.text("text/html") or "").casefold()
 
 
 def _labelled(value: str, account: Account) -> Matcher:
@@ -154,7 +170,7 @@ def _as_searched(name: str) -> str:
 
 def _having(value: str, account: Account) -> Matcher:
     if value == "attachment":
-        return lambda message: any(part.filename for part in message.parts().attachments())
+        return lambda message: bool(message.filenames)
     if value in ("userlabels", "nouserlabels"):
         labelled = value == "userlabels"
         return lambda message: any(label in account.user_labels for label in message.labels) is labelled
@@ -175,8 +191,7 @@ def _filename(value: str) -> Matcher:
     wanted, whole = words(value), value.lower()
 
     def test(message: Message) -> bool:
-        names = [part.filename for part in message.parts().attachments() if part.filename]
-        return any(whole == name.lower() or _stand_together(wanted, words(name)) for name in names)
+        return any(whole == name.lower() or _stand_together(wanted, words(name)) for name in message.filenames)
 
     return test if wanted else _nothing
 

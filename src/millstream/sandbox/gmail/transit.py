@@ -19,6 +19,7 @@ from millstream.sandbox.gmail.world import World
 
 SENT_LABELS: Final = frozenset({"SENT"})
 INBOX_LABELS: Final = frozenset({"INBOX", "UNREAD"})
+SPAM_LABELS: Final = frozenset({"SPAM", "UNREAD"})
 _RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
 
 
@@ -53,7 +54,8 @@ class Letter:
 class Parcel:
     """A letter on its way: the envelope's sender, whose it is, its copy in SENT, and what checks will say of it.
 
-    `block` are the headers as they travel. No `verdict` is the one of the domain in From.
+    `block` are the headers as they travel. No `verdict` is the one of the domain in From. `labels` are those it gets
+    where it arrives.
     """
 
     envelope_sender: str
@@ -62,6 +64,7 @@ class Parcel:
     sender: Account | None
     original: Message | None
     verdict: Authentication | None = None
+    labels: frozenset[str] = INBOX_LABELS
 
 
 class Transit:
@@ -86,7 +89,7 @@ class Transit:
         self.stamp(account, letter.headers)
         sent = self._store_sent(account, letter, thread_id)
         if goes_out:
-            self._distribute(account.address, letter, sender=account, original=sent)
+            self._distribute(account, letter, sent)
         else:
             self._later(lambda: notices.deliver_limit_notice(self._world, account, sent))
         return sent
@@ -102,7 +105,7 @@ class Transit:
             raise BadArgument("Recipient address required")
         thread_id = thread_id or self.thread_for(account, letter.headers)
         sent = self._world.store(account, letter.headers.block(), letter.body, labels=SENT_LABELS, thread_id=thread_id)
-        self._distribute(account.address, letter, sender=account, original=sent)
+        self._distribute(account, letter, sent)
         return sent
 
     def relay(
@@ -112,6 +115,7 @@ class Transit:
         raw: bytes,
         *,
         verdict: Authentication | None = None,
+        labels: frozenset[str] = INBOX_LABELS,
     ) -> list[Message]:
         """Pass on what came in by SMTP; headers stay as they are, bounces go to the envelope sender.
 
@@ -126,7 +130,9 @@ class Transit:
             self._quota.charge_send(account, len(recipients), grace=False)
             if self._world.config.relay_keeps_sent_copy:
                 sent = self._store_sent(account, letter, None)
-        return self._distribute(envelope_sender, letter, sender=account, original=sent, verdict=verdict)
+        letter.headers.drop("bcc")
+        parcel = Parcel(envelope_sender, letter, letter.headers.block(), account, sent, verdict, labels)
+        return self._hand_round(parcel)
 
     def stamp(self, account: Account, headers: Headers) -> None:
         """Give a message what the API gives it: a new Message-ID, the account's From, Date and MIME-Version."""
@@ -156,20 +162,14 @@ class Transit:
             received=to_self,
         )
 
-    def _distribute(
-        self,
-        envelope_sender: str,
-        letter: Letter,
-        *,
-        sender: Account | None,
-        original: Message | None,
-        verdict: Authentication | None = None,
-    ) -> list[Message]:
+    def _distribute(self, account: Account, letter: Letter, sent: Message) -> None:
         letter.headers.drop("bcc")
-        block = letter.headers.block()
-        parcel = Parcel(envelope_sender, letter, block, sender, original, verdict)
-        too_large = len(block) + len(letter.body) > self._quota.limits.max_message_bytes
-        arrived = (self._hand_over(parcel, address, too_large=too_large) for address in letter.recipients)
+        self._hand_round(Parcel(account.address, letter, letter.headers.block(), account, sent))
+
+    def _hand_round(self, parcel: Parcel) -> list[Message]:
+        """Give a parcel to each of its recipients; what lies in their mailboxes now."""
+        too_large = len(parcel.block) + len(parcel.letter.body) > self._quota.limits.max_message_bytes
+        arrived = (self._hand_over(parcel, address, too_large=too_large) for address in parcel.letter.recipients)
         return [message for message in arrived if message is not None]
 
     def _hand_over(self, parcel: Parcel, address: str, *, too_large: bool) -> Message | None:
@@ -218,7 +218,7 @@ class Transit:
             account,
             stamp + parcel.block,
             letter.body,
-            labels=INBOX_LABELS,
+            labels=parcel.labels,
             thread_id=self.thread_for(account, letter.headers),
             received=True,
         )

@@ -33,6 +33,16 @@ Empty: Any = getattr(empty_pb2, "Empty")  # noqa: B009  made when the module is 
 Unary = Callable[[Any], Awaitable[Any]]
 
 
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # a taken port must be told
+    ("grpc.max_receive_message_length", -1),
+    # Google's subscriber pings an idle stream every 30 s; a server with gRPC's defaults hangs up on it.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
 class Door:
     """The listening door; `port` is the one it was given, or the free one that was found."""
 
@@ -47,7 +57,7 @@ class Door:
 
 async def open_door(broker: Broker, port: int) -> Door:
     """Listen on 127.0.0.1; raises `OSError` where the port is taken."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers(tuple(_handlers(broker)))
     try:
         found = server.add_insecure_port(f"{HOST}:{port}")
