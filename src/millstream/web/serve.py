@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millstream.web.errors import AddressUnusable
 
@@ -17,6 +18,32 @@ _GRACE = 10
 """Seconds that requests under way get when we are asked to stop: what Pub/Sub itself waits for a push by default."""
 _CONNECTIONS = 1000
 _BACKLOG = 512
+_HEAD_BYTES = 32 * 1024
+
+
+class _Protocol(HttpToolsProtocol):
+    """Bounds the head of a request: uvicorn 0.54 with httptools would keep one that never ends, whole."""
+
+    _in_head = True
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; hang up when the head grows too large."""
+        # A piece that ends a head, or lies in a body, adds nothing: the callbacks below set these two anew.
+        self._head += len(data) if self._in_head else 0
+        super().data_received(data)
+        if self._head > _HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        """Take the head, which was of a size."""
+        self._in_head, self._head = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take the body; the next head may begin."""
+        super().on_message_complete()
+        self._in_head = True
 
 
 class _Server(uvicorn.Server):
@@ -56,7 +83,7 @@ async def serve(
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

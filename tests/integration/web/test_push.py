@@ -171,6 +171,26 @@ async def test_a_body_that_breaks_off_leaves_the_server_well(site) -> None:
     assert site.mailboxes.kept == [HINT]
 
 
+@pytest.mark.parametrize("line", [b"X-Filler: " + b"x" * 1000 + b"\r\n", b"y" * 1000])
+async def test_a_head_without_end_is_not_kept(site, line) -> None:
+    host, port = site.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /push/gmail HTTP/1.1\r\nHost: x\r\nX-Long: ")
+    with contextlib.suppress(ConnectionError):
+        for _ in range(2000):
+            writer.write(line)
+            await writer.drain()
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        answer = await reader.read()
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    for _ in range(3):  # and a kept connection counts each head by itself
+        assert (await site.push(pushed(padding="x" * 40_000)))[0] == 204
+
+
 async def test_what_is_no_http_is_answered_as_such(site) -> None:
     host, port = site.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
