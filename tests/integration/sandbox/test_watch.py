@@ -115,7 +115,8 @@ async def test_what_makes_no_sense_is_refused(open_desk: Open) -> None:
     assert foreign.error["message"] == "Invalid topicName does not match projects/millstream/topics/*"
     own = {"topicName": "projects/millstream/topics/t"}
     assert (await desk.call("POST", "watch", json=own | {"labelFilterBehavior": "maybe"})).status == 400
-    assert (await desk.call("POST", "watch", json=own | {"labelIds": ["Label_77"]})).status == 400
+    for labels in (["Label_77"], "INBOX", 5, [5], {"a": 1}):
+        assert (await desk.call("POST", "watch", json=own | {"labelIds": labels})).status == 400
     assert (await desk.call("POST", "watch", json=own)).status == 200
 
 
