@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+import pytest
 from sandbox_desk import COLLEAGUE, SENDER, Desk, Letter, Open
 
 TOPIC = "projects/p/topics/gmail"
@@ -114,7 +115,8 @@ async def test_what_makes_no_sense_is_refused(open_desk: Open) -> None:
     assert foreign.error["message"] == "Invalid topicName does not match projects/millstream/topics/*"
     own = {"topicName": "projects/millstream/topics/t"}
     assert (await desk.call("POST", "watch", json=own | {"labelFilterBehavior": "maybe"})).status == 400
-    assert (await desk.call("POST", "watch", json=own | {"labelIds": ["Label_77"]})).status == 400
+    for labels in (["Label_77"], "INBOX", 5, [5], {"a": 1}):
+        assert (await desk.call("POST", "watch", json=own | {"labelIds": labels})).status == 400
     assert (await desk.call("POST", "watch", json=own)).status == 200
 
 
@@ -204,3 +206,26 @@ async def test_a_page_token_expires_in_the_middle_of_a_sync(desk: Desk, letter: 
     following = f"history?startHistoryId={start}&maxResults=2&pageToken={page['nextPageToken']}"
     assert (await desk.call("GET", following)).error["message"] == "Invalid pageToken"
     assert len((await desk.call("GET", following)).json["history"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "document"),
+    [
+        ("POST", f"{TOPIC}:publish", {"messages": ["x"]}),
+        ("POST", f"{TOPIC}:publish", {"messages": [{"data": "%"}]}),
+        ("POST", f"{TOPIC}:publish", {"messages": 5}),
+        ("POST", f"{TOPIC}:publish", []),
+        ("POST", f"{TOPIC}:setIamPolicy", {"policy": {"bindings": ["x"]}}),
+        ("POST", f"{SUBSCRIPTION}:pull", {"maxMessages": "many"}),
+        ("POST", f"{SUBSCRIPTION}:pull", {}),
+        ("POST", f"{SUBSCRIPTION}:acknowledge", {"ackIds": "x"}),
+        ("POST", f"{SUBSCRIPTION}:modifyAckDeadline", {"ackIds": ["x"], "ackDeadlineSeconds": 6000}),
+        ("POST", f"{SUBSCRIPTION}:modifyPushConfig", {"pushConfig": "x"}),
+        ("PUT", f"{SUBSCRIPTION}2", {"topic": TOPIC, "pushConfig": {"pushEndpoint": "no address"}}),
+        ("PUT", f"{SUBSCRIPTION}2", {}),
+    ],
+)
+async def test_pubsub_refuses_what_makes_no_sense(open_desk: Open, verb: str, path: str, document: Any) -> None:
+    desk = await watched(open_desk)
+    answer = await desk.http(verb, f"/v1/{path}", json=document, headers=TOKEN)
+    assert (answer.status, answer.error["status"]) == (400, "INVALID_ARGUMENT")

@@ -1,5 +1,8 @@
 """Rubbish: whatever bytes lie in a mailbox, the sandbox shows, searches and quotes them without an exception."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +74,14 @@ def test_parts_nested_a_hundred_deep_are_all_there():
             + b"\r\n--b%d--\r\n" % number
         )
     assert (read_parts(inner).text("text/plain") or "").strip() == "the end"
+
+
+@pytest.mark.parametrize("piece", ["<", "<body", "<head", "<script", "<!--", "<style>", "</", "<html ", "&#"])
+def test_html_that_closes_nothing_costs_no_more_than_its_length(piece):
+    world, transit, account = office()
+    raw = f"From: x@mail.example\r\nContent-Type: text/html\r\n\r\n{piece * 300_000}".encode()
+    message = world.store(account, *split(raw), labels=frozenset({"INBOX"}), received=True)
+    begun = time.process_time()
+    assert message.snippet is not None
+    answer(world, transit, account, message, Written("Thanks"))
+    assert time.process_time() - begun < 20  # a few tenths of a second; squares of the length took minutes

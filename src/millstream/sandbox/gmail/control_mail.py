@@ -1,5 +1,6 @@
 """The part of the control API that writes mail, and the part that concerns Pub/Sub."""
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from millstream.sandbox.gmail.transit import INBOX_LABELS, SPAM_LABELS
 from millstream.sandbox.pubsub.broker import Broker
 from millstream.sandbox.pubsub.settings import SubscriptionSettings, TopicSettings
 from millstream.sandbox.pubsub.subscription import Subscription
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class ControlMail:
@@ -68,6 +71,8 @@ class ControlMail:
     async def fill(self, request: web.Request) -> web.StreamResponse:
         """Put many received messages into a mailbox at once."""
         wanted, address = await read_document(request, FillDocument), request.match_info["address"]
+        if not _ADDRESS.fullmatch(address):
+            raise web.HTTPBadRequest(text=f"{address} is no address")
         account = self._world.create(address)
         raw = template(wanted.sender, account.address, wanted.subject, wanted.text, wanted.size)
         if wanted.raw is not None:

@@ -16,18 +16,28 @@ _FIELDS: Final = ("name", "messageListVisibility", "labelListVisibility", "color
 _HIDDEN_SYSTEM: Final = frozenset({"CHAT", "TRASH", "SPAM", "DRAFT"})
 
 
-def checked_labels(account: Account, label_ids: Iterable[str]) -> frozenset[str]:
-    """Label ids that exist; raises `BadArgument` for one that does not."""
+def checked_labels(account: Account, given: Any) -> frozenset[str]:
+    """Label ids that exist; raises `BadArgument` for one that does not, and for what is no list of ids."""
+    label_ids = _ids(given)
     for label_id in label_ids:
         if not account.knows_label(label_id):
             raise BadArgument(f"Invalid label: {label_id}")
     return frozenset(label_ids)
 
 
+def _ids(given: Any) -> tuple[str, ...]:
+    """A list of ids in a document; none is empty."""
+    if given is None:
+        return ()
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        raise BadArgument("Invalid value (TYPE_STRING), a list of label ids is wanted")
+    return tuple(given)
+
+
 def checked_changes(account: Account, document: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The labels to add and to remove; SENT and DRAFT are Gmail's own to set."""
-    add = tuple(document.get("addLabelIds") or ())
-    remove = tuple(document.get("removeLabelIds") or ())
+    add = _ids(document.get("addLabelIds"))
+    remove = _ids(document.get("removeLabelIds"))
     if not add and not remove:
         raise BadArgument("No label add or removes specified")
     for label_id in (*add, *remove):

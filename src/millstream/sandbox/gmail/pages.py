@@ -66,7 +66,7 @@ KINDS: Final = {"": "All", "senders": "Senders", "outside": "Outside"}
 KILOBYTE: Final = 1_000
 MEGABYTE: Final = 1_000_000
 _CID: Final = re.compile(r"cid:([^\"'\s)>]+)", re.IGNORECASE)
-_HEAD: Final = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+_HEAD: Final = re.compile(r"<head\b[^<>]*>", re.IGNORECASE)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

@@ -13,7 +13,11 @@ from typing import Final
 from millstream.sandbox.gmail.headers import decode
 
 _PARSER: Final = BytesParser(policy=policy.compat32)
-_TAGS = re.compile(r"<(style|script|title)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+TAGS: Final = re.compile(
+    r"<(style|script|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
+)
+"""What is no text in HTML. What is never closed ends with the text, so that a hostile letter costs no more than its
+length."""
 
 SNIPPET_SOURCE_BYTES: Final = 24_576
 """How much of a message is looked at for its snippet: the text stands first, attachments last."""
@@ -120,5 +124,5 @@ def snippet(head: bytes, body: bytes) -> str:
     part = read_parts(head + b"\r\n\r\n" + body[:SNIPPET_SOURCE_BYTES])
     text = part.text("text/plain")
     if text is None:
-        text = unescape(_TAGS.sub(" ", part.text("text/html") or ""))
+        text = unescape(TAGS.sub(" ", part.text("text/html") or ""))
     return escape(" ".join(text.split())[:SNIPPET_CHARACTERS].rstrip())

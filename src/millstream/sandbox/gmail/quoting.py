@@ -10,7 +10,7 @@ from babel.dates import format_date, format_time
 
 from millstream.sandbox.gmail.conditions import Language
 from millstream.sandbox.gmail.message import Message
-from millstream.sandbox.gmail.parts import Part
+from millstream.sandbox.gmail.parts import TAGS, Part
 
 Style = Literal["gmail", "outlook", "apple", "html", "plain"]
 STYLES: Final[dict[Style, str]] = {
@@ -21,11 +21,13 @@ STYLES: Final[dict[Style, str]] = {
     "plain": "Plain text alone",
 }
 
-_BODY: Final = re.compile(r"<body\b[^>]*>(.*?)(?:</body\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+QUOTED_CHARACTERS: Final = 1_000_000
+"""So much of a letter is quoted."""
+
+_BODY: Final = re.compile(r"<body\b[^<>]*>(.*?)(?:</body\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _ACTIVE: Final = re.compile(
-    r"<(script|style|title|head)\b.*?</\1\s*>|<!doctype[^>]*>|</?html[^>]*>", re.IGNORECASE | re.DOTALL
+    r"<(script|style|title|head)\b.*?(?:</\1\s*>|\Z)|<!doctype[^<>]*>|</?html[^<>]*>", re.IGNORECASE | re.DOTALL
 )
-_TAGS: Final = re.compile(r"<(style|script|title)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _WROTE: Final = {
     "en": "On {date} at {time} {who} wrote:",
     "de": "Am {date} um {time} Uhr schrieb {who}:",
@@ -157,16 +159,16 @@ def _page(body: str) -> str:
 
 
 def _text(tree: Part) -> str:
-    text = tree.text("text/plain")
-    if text is None:
-        text = " ".join(_TAGS.sub(" ", tree.text("text/html") or "").split())
+    text = (tree.text("text/plain") or "")[:QUOTED_CHARACTERS]
+    if not text:
+        text = " ".join(TAGS.sub(" ", tree.text("text/html") or "").split())
     return text.replace("\r\n", "\n").rstrip()
 
 
 def _inside(tree: Part) -> str:
     """What stands in the HTML's body, without what a mail program would not quote."""
-    html = tree.text("text/html")
-    if html is None:
+    html = (tree.text("text/html") or "")[:QUOTED_CHARACTERS]
+    if not html:
         return _lines(_text(tree))
     body = _BODY.search(html)
     return _ACTIVE.sub("", body[1] if body else html).strip()

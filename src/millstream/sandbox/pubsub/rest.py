@@ -66,8 +66,9 @@ class Rest:
                 document = _document(await request.read())
                 return web.json_response(await handler(request.match_info["name"], document))
             except PubSubRefusal as refusal:
-                error = {"code": refusal.code, "message": refusal.message, "status": refusal.status}
-                return web.json_response({"error": error}, status=refusal.code)
+                return _refused(refusal)
+            except (AttributeError, TypeError):
+                return _refused(InvalidArgument("body"))  # a document in another shape than the API's
 
         return serve
 
@@ -185,6 +186,11 @@ class Rest:
         subscription.reset(changed)
         self._broker.on_push(subscription)
         return {}
+
+
+def _refused(refusal: PubSubRefusal) -> web.Response:
+    error = {"code": refusal.code, "message": refusal.message, "status": refusal.status}
+    return web.json_response({"error": error}, status=refusal.code)
 
 
 def _document(body: bytes) -> Document:
