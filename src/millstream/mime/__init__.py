@@ -74,6 +74,7 @@ __all__ = [
     "parts",
     "plus_address",
     "plus_token",
+    "read",
     "read_daemon",
     "read_headers",
     "read_verdict",
