@@ -167,7 +167,7 @@ def _status(group: Headers) -> DeliveryStatus:
     final, original = _address(final), _address(original)
     return DeliveryStatus(
         recipient=final or original,
-        action=_typed(group.get("Action")).lower(),
+        action=_typed(group.get("Action")).partition(" ")[0].lower(),
         status=code[0] if code else "",
         remote_mta=_typed(group.get("Remote-MTA")),
         diagnostic=_typed(group.get("Diagnostic-Code")),

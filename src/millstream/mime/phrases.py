@@ -34,9 +34,9 @@ _STARTERS: Final = (
     r"|sun|lun|mar|mer|mié|mie|jue|jeu|vie|ven|sáb|sam|dom|dim|gio|ma|di|wo|do|vr|za|zo|mo|mi|fr|so|seg|ter|qua|qui|sex"
 )
 ATTRIBUTION_START = re.compile(
-    rf"(?:{_STARTERS})\b|\d{{4}}[-/年.]|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|[^:]{{1,80}}<", re.IGNORECASE
+    rf"(?:{_STARTERS})\b|\d{{4}}[-/年.]|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|[^:]{{1,80}}<|.{{0,40}}\d", re.IGNORECASE
 )
-"""How the first line of an attribution can begin; most lines do not, so this is asked first."""
+"""How the first line of an attribution can begin: with a word of its language, or with a date near."""
 
 ATTRIBUTION = re.compile(
     r"(?=.{0,400}\d|.{0,400}@)"  # a date or an address is always in it

@@ -22,6 +22,8 @@ _LONGEST_SIGNATURE_LINE: Final = 120
 _LONGEST_SIGN_OFF: Final = 60
 _SHORTEST_DISCLAIMER: Final = 120
 _WORDS_OF_A_DISCLAIMER: Final = 3
+_LINK = re.compile(r"<https?:[^<>]*>|\(https?:[^()]*\)")
+_BRACKETS: Final = {ord("["): None, ord("]"): None}
 _RULE = re.compile(r"[-_=*~#\s]{3,}")
 _BLANKS = re.compile(r"[ \t\u00a0\u2007\u202f\u200b\ufeff]+")
 _MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -133,18 +135,38 @@ def _attribution(lines: list[str], number: int) -> int:
     """How many lines the attribution ("On … wrote:") that begins there has; 0 when there is none."""
     if not phrases.ATTRIBUTION_START.match(lines[number].strip()):
         return 0
-    joined = ""
-    for length in range(1, _MOST_ATTRIBUTION_LINES + 1):
-        line = lines[number + length - 1].strip() if number + length <= len(lines) else ""
-        if not line or line.startswith(">") or len(joined) > _LONGEST_LINE:
+    pieces: list[str] = []
+    for line in lines[number : number + _MOST_ATTRIBUTION_LINES]:
+        bare = line.strip()[:_LONGEST_LINE]
+        if not bare or bare.startswith(">"):
             return 0
-        joined = f"{joined} {line}".strip()[: 2 * _LONGEST_LINE]
-        if joined.endswith(phrases.COLONS):
-            if phrases.ATTRIBUTION.fullmatch(joined):
-                return length
-            if phrases.ANY_ATTRIBUTION.fullmatch(joined) and _quoted_next(lines, number + length):
-                return length
+        pieces.append(bare)
+        if not bare.endswith(phrases.COLONS):
+            continue
+        above_quotes = _quoted_next(lines, number + len(pieces))
+        if _is_attribution(pieces, above_quotes=above_quotes):
+            # A line of the writer's may stand right above it: the attribution begins as far down as it can.
+            later = any(
+                _whole(pieces[:first]) and _is_attribution(pieces[first:], above_quotes=above_quotes)
+                for first in range(1, len(pieces))
+            )
+            return 0 if later else len(pieces)
     return 0
+
+
+def _whole(pieces: list[str]) -> bool:
+    """Whether no address goes on in the next line."""
+    joined = "".join(pieces)
+    return joined.count("<") == joined.count(">")
+
+
+def _is_attribution(pieces: list[str], *, above_quotes: bool) -> bool:
+    if not phrases.ATTRIBUTION_START.match(pieces[0]):
+        return False
+    joined = " ".join(pieces)
+    if phrases.ATTRIBUTION.fullmatch(joined):
+        return True
+    return above_quotes and phrases.ANY_ATTRIBUTION.fullmatch(joined) is not None
 
 
 def _quoted_next(lines: list[str], number: int) -> bool:
@@ -170,7 +192,7 @@ def _without_tail(lines: list[str]) -> list[str]:
 
 def _plain(line: str) -> str:
     """Without the link and the stars that a program puts round its own name."""
-    return re.sub(r"<https?:[^<>]*>", "", line[:_LONGEST_LINE]).strip(" \t*_<>")
+    return _LINK.sub("", line[:_LONGEST_LINE]).translate(_BRACKETS).strip(" \t*_<>")
 
 
 def _without_disclaimer(lines: list[str]) -> list[str]:

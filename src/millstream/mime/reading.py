@@ -54,7 +54,7 @@ _KNOWN: Final = (
     "Content-Type",
 )
 _MACHINE_REPORTS: Final = ("message/disposition-notification", "message/feedback-report", "message/delivery-status")
-_ENCRYPTED: Final = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_ENCRYPTED: Final = ("application/pgp-encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _GROUPS = re.compile(rb"\r?\n\r?\n")
 
 

@@ -1,11 +1,15 @@
 """Letters to build and what to compare them with."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from millstream.mime import Letter, Mailbox
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder's helpers, whatever import mode the suite runs in
 
 
 @pytest.fixture
