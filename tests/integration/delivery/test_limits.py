@@ -12,6 +12,7 @@ from millstream.communication.model import Mode, RunState
 from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.meter import LaneMeter
 from millstream.delivery.model import Attempt, Disposition, Kind
+from millstream.delivery.options import DeliveryOptions
 from millstream.gmail.errors import Effect
 from millstream.quota import Limits, Rate
 
@@ -250,7 +251,7 @@ async def test_a_park_that_comes_while_a_heartbeat_is_under_way_is_not_forgotten
 
 def test_a_meter_starts_from_what_the_ledger_says_was_spent() -> None:
     limits = Limits.preset("google-2026", {"messages_per_day": "5/day", "warm_up": "none"})
-    meter = LaneMeter(limits, age_days=10, stopped=lambda: False)
+    meter = LaneMeter(DeliveryOptions(limits=limits), age_days=10, stopped=lambda: False)
     now = datetime.now(UTC).timestamp()
     rows = [
         {"at": now - age, "units": 100, "bytes": 1_000, "sent": sent}
@@ -263,7 +264,7 @@ def test_a_meter_starts_from_what_the_ledger_says_was_spent() -> None:
 
 
 def test_lanes_share_what_the_project_may_spend() -> None:
-    meter = LaneMeter(Limits.preset("google-2026"), age_days=10, stopped=lambda: False)
+    meter = LaneMeter(DeliveryOptions(limits=Limits.preset("google-2026")), age_days=10, stopped=lambda: False)
     meter.share_project(10)
     assert str(meter._window.rate) == "6_000/min"
     meter.share_project(400)
@@ -295,3 +296,22 @@ async def test_a_project_whose_day_is_spent_sends_nothing_more(desk: Desk, event
 async def nothing_left_to_look_for(desk: Desk) -> bool:
     lane = await desk.lane(S1)
     return lane["epoch"] > 1 and lane["strays_at"] is None and lane["holder"] is None
+
+
+def test_a_lane_leaves_room_for_what_reading_its_mailbox_takes() -> None:
+    meter = LaneMeter(DeliveryOptions(limits=Limits.preset("google-2026")), age_days=10, stopped=lambda: False)
+    meter.share_project(1, reading=None)
+    assert meter._window.rate == Rate.parse("6_000/min")
+    meter.share_project(1, reading=0)
+    assert meter._window.rate == Rate.parse("5_940/min")
+    meter.share_project(1, reading=1_500)
+    assert meter._window.rate == Rate.parse("4_440/min")
+
+
+async def test_a_heartbeat_tells_what_reading_takes(desk: Desk) -> None:
+    holding = await desk.take(S1)
+    assert (await desk.store.beat(holding.grip, holding.row, width=4, stalled_after=1)).reading is None
+    await desk.rows("INSERT INTO mailbox (address) VALUES (%(mailbox)s) RETURNING address", mailbox=S1)
+    await desk.rows("INSERT INTO reading (mailbox, units) VALUES (%(m)s, 40), (%(m)s, 2) RETURNING units", m=S1)
+    assert (await desk.store.beat(holding.grip, holding.row, width=4, stalled_after=1)).reading == 42
+    assert await desk.store.project_spent() == 42

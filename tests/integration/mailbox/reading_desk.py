@@ -94,6 +94,8 @@ class ReadingDesk:
         assert account is not None
         stamps = (
             f"Delivered-To: {mailbox}\r\nReceived: by 2001:db8::1 with SMTP id x{number}; "
+            f"Wed, 25 Nov 2026 10:00:00 +0000\r\nReturn-Path: <{sender}>\r\n"
+            "Received: from mx.customer.test (mx.customer.test. [192.0.2.7]) by mx.google.com with ESMTPS id y; "
             "Wed, 25 Nov 2026 10:00:00 +0000\r\n"
         )
         told = verdict.format(domain=sender.rpartition("@")[2], sender=sender) if verdict else ""
