@@ -1,4 +1,4 @@
-"""Measure Millstream: `python bench [throughput|ceiling|scale|composition …]`, all of them when none is named.
+"""Measure Millstream: `python bench [throughput|ceiling|scale|composition|mailbox.classify …]`, all if none is named.
 
 One JSON line for each measurement on standard output, progress on standard error. Everything runs on loopback, in
 folders and processes of its own, and ends by itself. Linux only: processor time and memory come from /proc.
@@ -16,6 +16,7 @@ from pathlib import Path
 import uvloop
 
 import ceiling
+import classify
 import scale
 import throughput
 from process import BenchFailed, started
@@ -40,6 +41,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "ceiling": lambda: ceiling.measure(ceiling.Plan()),
         "scale": lambda: scale.measure(scale.Plan(communications=wish.communications)),
         "composition": _composition,
+        "mailbox.classify": lambda: classify.measure(classify.Plan()),
     }
 
 
@@ -58,7 +60,9 @@ def main() -> None:
     """Measure what was asked for."""
     usual = throughput.Plan()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="throughput, ceiling, scale, composition")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="throughput, ceiling, scale, composition, mailbox.classify"
+    )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
     parser.add_argument("--latency-ms", type=int, nargs="+", default=usual.latencies_ms, help="of the sink")

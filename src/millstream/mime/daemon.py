@@ -125,6 +125,8 @@ def read_report(headers: Headers, parts: tuple[Part, ...]) -> DaemonReport:
 def _kind(headers: Headers, report: DaemonReport, plain: PlainReport) -> DaemonKind:
     gmail = _automatic(headers) and _sender(headers) == GMAIL_DAEMON
     about_recipients = [status for status in report.statuses if not status.about_sender and status.severity is not None]
+    if gmail and any(status.about_sender for status in report.statuses) and not about_recipients:
+        return DaemonKind.LIMIT_NOTICE  # also where it names whom the message did not reach
     if gmail and not report.failed_recipients and (not about_recipients or is_limit(plain.notice)):
         succeeded = report.statuses and all(status.severity is None for status in report.statuses)
         return DaemonKind.OTHER if succeeded else DaemonKind.LIMIT_NOTICE

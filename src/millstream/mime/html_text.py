@@ -38,9 +38,9 @@ _QUOTE_CLASSES: Final = frozenset(
         "front-blockquote",
     }
 )
-_QUOTE_IDS: Final = ("yahoo_quoted", "isReplyContent", "reply-intro", "ymail_android_quote")
+_QUOTE_IDS: Final = ("yahoo_quoted", "isReplyContent")
 # From here to the end everything is quoted: Outlook puts a header block and then the old message, unmarked.
-_REST_IDS: Final = ("divRplyFwdMsg", "appendonsend", "mail-editor-reference-message-container", "zwchr", "stopSpelling")
+_REST_IDS: Final = ("divRplyFwdMsg", "appendonsend", "mail-editor-reference-message-container", "zwchr")
 _REST_STYLE = re.compile(r"border-top:\s?solid #(?:E1E1E1|B5C4DF) 1\.0pt", re.IGNORECASE)
 _SIGNATURE_CLASSES: Final = frozenset(
     {"gmail_signature", "gmail_signature_prefix", "moz-signature", "protonmail_signature_block", "tutanota_signature"}

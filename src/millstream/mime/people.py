@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     r"|.",
     re.DOTALL,
 )
-_ATOM = r'[^\s<>()\[\],;:\\"@]'
+_ATOM = r'[^\s\x00-\x1f\x7f<>()\[\],;:\\"@]'
 _ADDRESS = re.compile(rf'(?:{_ATOM}+|"(?:[^"\\\r\n]|\\.)*")@{_ATOM}+')
 _TO_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 

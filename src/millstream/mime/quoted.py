@@ -12,7 +12,7 @@ from typing import Final
 
 from millstream.mime import phrases
 
-_MOST_LINES: Final = 20_000
+_MOST_LINES: Final = 10_000
 _LONGEST_LINE: Final = 500  # of which the patterns see; no line that a mail program writes itself is longer
 _MOST_ATTRIBUTION_LINES: Final = 4
 _BLOCK: Final = 8  # lines in which the header block of a quoted message shows itself
@@ -47,19 +47,19 @@ def cut(text: str) -> Cut:
 
 def unflowed(text: str, *, delete_space: bool) -> str:
     """``format=flowed`` joined to paragraphs again (RFC 3676 §4); quoted lines only with lines as deep."""
-    joined: list[str] = []
+    paragraphs: list[list[str]] = []
     soft, depth = False, 0
     for line in text.split("\n"):
         deep = len(line) - len(line.lstrip(">"))
         body = line[deep:].removeprefix(" ")
         if soft and deep == depth and body.rstrip() != "--":
-            joined[-1] += body
+            paragraphs[-1].append(body)
         else:
-            joined.append(f"{'>' * deep} {body}" if deep else body)
+            paragraphs.append([f"{'>' * deep} {body}" if deep else body])
         soft, depth = body.endswith(" ") and body != "-- ", deep
         if soft and delete_space:
-            joined[-1] = joined[-1][:-1]
-    return "\n".join(joined)
+            paragraphs[-1][-1] = paragraphs[-1][-1][:-1]
+    return "\n".join(["".join(pieces) for pieces in paragraphs])
 
 
 def _seen(line: str) -> str:
