@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -14,28 +15,41 @@ sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever 
 
 from acceptance_stage import Stage, opened
 
+_MILLSTREAM = (sys.executable, "-m", "millstream")
 DOMAIN = "bank.example"
 MAILBOXES = tuple(f"s{number}@{DOMAIN}" for number in range(1, 7))
 
 
 @pytest.fixture(scope="session")
-def sandbox_url(durable_folder: Path) -> Iterator[str]:
-    """`millstream sandbox gmail`, without limits of its own."""
+def sandbox(durable_folder: Path) -> Iterator[dict[str, Any]]:
+    """`millstream sandbox gmail`, without limits of its own; what it announced."""
     settings = durable_folder / "sandbox.toml"
     names = ", ".join(f'"{mailbox}"' for mailbox in MAILBOXES)
     settings.write_text(f'limits = "none"\nconcurrency_per_user = 50\nmailboxes = [{names}]\n', "utf-8")
     with (durable_folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "millstream", "sandbox", "gmail", "--settings", str(settings), "--json"],
+            [*_MILLSTREAM, "sandbox", "gmail", "--settings", str(settings), "--pubsub-port", "0", "--json"],
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
         )
     assert process.stdout is not None
-    yield orjson.loads(process.stdout.readline())["url"]
+    yield orjson.loads(process.stdout.readline())
     process.terminate()
     assert process.wait(30) == 0
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(sandbox: dict[str, Any]) -> str:
+    """Where the sandbox is."""
+    return str(sandbox["url"])
+
+
+@pytest.fixture(scope="session")
+def pubsub_port(sandbox: dict[str, Any]) -> int:
+    """Where its Pub/Sub takes gRPC."""
+    return int(sandbox["pubsub_port"])
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ def mailboxes(settings: Settings) -> Mapping[str, frozenset[Role]]:
     if settings.mailbox.read:
         for pool in settings.senders.pools.values():
             for address in pool:
-                roles[address.lower()].add(Role.SENDER)
+                roles[address].add(Role.SENDER)
         for address in settings.mailbox.shared:
-            roles[address.lower()].add(Role.SHARED)
+            roles[address].add(Role.SHARED)
         for address in settings.mailbox.request:
-            roles[address.lower()].add(Role.REQUEST)
+            roles[address].add(Role.REQUEST)
     return {address: frozenset(each) for address, each in roles.items()}
 
 

@@ -20,7 +20,7 @@ def list_command(*, json: Json = False) -> None:
     async def listed(house: House) -> list[dict[str, Any]]:
         await house.lanes.register(house.settings.senders.pools)
         await house.mailboxes.register(mailboxes(house.settings))
-        lanes = {row["mailbox"].lower(): row for row in await house.lanes.lanes()}
+        lanes = {row["mailbox"]: row for row in await house.lanes.lanes()}
         read = {row["address"]: row for row in await house.mailboxes.read()}
         return [_row(address, lanes.get(address), read.get(address)) for address in sorted({*lanes, *read})]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from millstream.config.section import Section
-from millstream.config.sections import Address
+from millstream.config.sections import Address, Mailbox
 
 _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
@@ -22,12 +22,12 @@ class MailboxSettings(Section):
         description="Whether workers read mailboxes: bounces, replies, limit notices. It needs gmail.readonly; without "
         "it nobody learns that Gmail took a message and did not send it.",
     )
-    shared: tuple[Address, ...] = Field(
+    shared: tuple[Mailbox, ...] = Field(
         default=(),
         description="Shared inboxes: where replies go. The mailbox behind senders.reply_to belongs here.",
         json_schema_extra={"example": '["replies@example.com"]'},
     )
-    request: tuple[Address, ...] = Field(
+    request: tuple[Mailbox, ...] = Field(
         default=(),
         description="Request inboxes: where customers ask for reprints and corrections.",
         json_schema_extra={"example": '["service@example.com"]'},

@@ -22,6 +22,8 @@ def _address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Mailbox = Annotated[str, AfterValidator(_address), AfterValidator(str.lower)]
+"""A mailbox of Gmail's, which knows no case; rows of the store are found by it."""
 Share = Annotated[float, BeforeValidator(lambda given: share_of(given) if isinstance(given, str) else given)]
 
 
@@ -130,7 +132,7 @@ class GmailSettings(Section):
 class SendersSettings(Section):
     """Who sends: pools of mailboxes, and what recipients see."""
 
-    pools: dict[str, tuple[Address, ...]] = Field(
+    pools: dict[str, tuple[Mailbox, ...]] = Field(
         default_factory=dict,
         description="Sender mailboxes by pool; a run names its pool, `default` if it does not. "
         "Every mailbox is one lane: more mailboxes carry more.",
@@ -177,7 +179,7 @@ class LimitsSettings(Section):
         "an empty list switches the ramp off.",
         json_schema_extra={"default": "the preset's"},
     )
-    ages_days: dict[Address, NonNegativeInt] = Field(
+    ages_days: dict[Mailbox, NonNegativeInt] = Field(
         default_factory=dict,
         description="Age in days of mailboxes that sent before Millstream counted; they skip that part of the ramp.",
         json_schema_extra={"example": '{ "statements-01@example.com" = 400 }'},

@@ -70,9 +70,9 @@ UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, re
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
     (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running,
-    EXISTS (SELECT 1 FROM mailbox m WHERE m.address = lower(:mailbox) AND m.due_at IS NOT NULL) AS is_read,
+    EXISTS (SELECT 1 FROM mailbox m WHERE m.address = :mailbox AND m.due_at IS NOT NULL) AS is_read,
     (SELECT coalesce(sum(units), 0) FROM reading
-     WHERE reading.mailbox = lower(:mailbox) AND at > now() - interval '1 minute')::bigint AS reading;
+     WHERE reading.mailbox = :mailbox AND at > now() - interval '1 minute')::bigint AS reading;
 
 -- name: note_history!
 -- Where the mailbox's history stood before anything of this holding was sent: evidence lies after it.

@@ -38,6 +38,7 @@ log = get_logger(__name__)
 TICK = 0.25
 """Seconds between two searches for what is due; a hint of this process's own comes at once."""
 _COUNT_EVERY = 60.0
+_HASTEN_EVERY = 1.0
 _FIRST_GAP = 1.0
 _LONGEST_GAP = 64.0
 _QUIET_AFTER = timedelta(minutes=30)
@@ -74,7 +75,7 @@ class Desk:
         self._woken = asyncio.Event()
         self._poll = self._options.poll
         self._kept_at = 0.0
-        self._counted_at = float("-inf")
+        self._counted_at = self._hastened_at = float("-inf")
         self._idle_units = 0
         self._billed_at = 0.0
 
@@ -130,6 +131,9 @@ class Desk:
         if self._running and now >= self._kept_at:
             self._kept_at = now + self._options.lease / 4
             await self._tools.store.keep(self._holder, list(self._running), seconds=self._options.lease)
+        if now >= self._hastened_at + _HASTEN_EVERY:
+            self._hastened_at = now
+            await self._tools.store.hasten(within=self._options.poll_sending)
         if now >= self._counted_at + _COUNT_EVERY:
             self._counted_at = now
             await self._pace()

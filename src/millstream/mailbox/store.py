@@ -51,6 +51,10 @@ class MailboxStore:
         rows = await self._all(queries.lease.sql, values)
         return [_lease(row) for row in rows]
 
+    async def hasten(self, *, within: float) -> None:
+        """Mailboxes whose lanes send are due within so many seconds."""
+        await self._do(queries.hasten.sql, {"seconds": within})
+
     async def keep(self, holder: str, addresses: Sequence[str], *, seconds: float) -> None:
         """Say that the looks into these mailboxes go on."""
         await self._do(queries.keep.sql, {"holder": holder, "addresses": list(addresses), "seconds": seconds})
