@@ -1,4 +1,4 @@
-"""Measure Millstream: `python bench [throughput|ceiling|scale|composition|mailbox.classify …]`, all if none is named.
+"""Measure Millstream: `python bench [throughput|ceiling|scale|composition|mailbox.… …]`, all if none is named.
 
 One JSON line for each measurement on standard output, progress on standard error. Everything runs on loopback, in
 folders and processes of its own, and ends by itself. Linux only: processor time and memory come from /proc.
@@ -17,6 +17,7 @@ import uvloop
 
 import ceiling
 import classify
+import reading
 import scale
 import throughput
 from process import BenchFailed, started
@@ -42,6 +43,9 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "scale": lambda: scale.measure(scale.Plan(communications=wish.communications)),
         "composition": _composition,
         "mailbox.classify": lambda: classify.measure(classify.Plan()),
+        "mailbox.first_sync": lambda: reading.first_sync(reading.Plan(letters=wish.letters)),
+        "mailbox.push": lambda: reading.push(reading.Plan()),
+        "mailbox.idle": lambda: reading.idle(reading.Plan()),
     }
 
 
@@ -61,13 +65,17 @@ def main() -> None:
     usual = throughput.Plan()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="throughput, ceiling, scale, composition, mailbox.classify"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="throughput, ceiling, scale, composition, mailbox.{classify,first_sync,push,idle}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
     parser.add_argument("--latency-ms", type=int, nargs="+", default=usual.latencies_ms, help="of the sink")
     parser.add_argument("--mode", nargs="+", choices=usual.modes, help="of throughput")
     parser.add_argument("--communications", type=int, default=scale.Plan().communications, help="in scale")
+    parser.add_argument("--letters", type=int, default=reading.Plan().letters, help="in mailbox.first_sync")
     wish = parser.parse_args()
     unknown = set(wish.names) - _measurements(wish).keys()
     if unknown:

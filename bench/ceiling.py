@@ -86,7 +86,7 @@ async def _configure(here: House, there: Sink, plan: Plan) -> None:
         f'endpoint = "{there.url}"\ntoken_url = "{there.url}/token"\n'
         f'auth = "service_account"\nkey_file = "{key_file}"\n'
     )
-    here.configure(gmail, preset=plan.preset, documents=here.folder / "documents")
+    here.configure(gmail, preset=plan.preset, documents=here.folder / "documents", read=True)
 
 
 async def _first_call(there: Sink) -> None:

@@ -96,13 +96,17 @@ class House:
         self.config = folder / "millstream.toml"
         self._database = database
 
-    def configure(self, gmail: str, *, preset: str, documents: Path) -> None:
-        """Write the configuration an operator would write; `gmail` is the body of its section."""
+    def configure(self, gmail: str, *, preset: str, documents: Path, read: bool = False) -> None:
+        """Write the configuration an operator would write; `gmail` is the body of its section.
+
+        `read`: whether the mailboxes are read too. The sink has nothing to read.
+        """
         mailboxes = ", ".join(f'"{mailbox}"' for mailbox in MAILBOXES)
         self.config.write_text(
             f'folder = "{self.folder}"\n\n[gmail]\n{gmail}connections = 400\n\n'
             f'[documents]\nurl = "{documents}"\n\n[senders]\nname = "Example Bank"\n'
-            f'pools = {{ default = [{mailboxes}] }}\n\n[limits]\npreset = "{preset}"\n\n[logging]\nlevel = "warning"\n',
+            f"pools = {{ default = [{mailboxes}] }}\n\n[mailbox]\nread = {str(read).lower()}\n\n"
+            f'[limits]\npreset = "{preset}"\n\n[logging]\nlevel = "warning"\n',
             "utf-8",
         )
 

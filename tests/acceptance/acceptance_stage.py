@@ -101,6 +101,12 @@ class Stage:
                 "stray_grace_seconds": 0.5,
                 "recheck_seconds": 1,
             },
+            "mailbox": {
+                "poll_seconds": 1,
+                "poll_sending_seconds": 0.3,
+                "settle_seconds": 0.5,
+                "lease_seconds": 2,
+            },
             "logging": {"format": "json"},
         }
         if self.database_url is not None:

@@ -41,7 +41,7 @@ async def test_a_worker_killed_while_reading_misses_and_repeats_nothing(
     stage: Stage, mailboxes, eventually, point: Point
 ) -> None:
     inbox = mailboxes[3]
-    stage.configure(mailboxes[0], mailbox={"request": [inbox], "poll_seconds": 0.3, "settle_seconds": 0.5})
+    stage.configure(mailboxes[0], mailbox={"request": [inbox]})
     await fill(stage, inbox, FILLED)
     worker = await stage.worker(mailbox__drill=f"{point}:{1 if 'snapshot' in point else 2}")
     if point is Point.AFTER_SNAPSHOT_PAGE:  # one page holds all: it dies only where there are two
@@ -69,7 +69,6 @@ async def bounced(stage: Stage, address: str) -> list[str]:
 async def test_a_dead_address_is_marked_suppressed_and_not_written_to_again(
     stage: Stage, mailboxes, eventually
 ) -> None:
-    stage.configure(mailboxes[0], mailbox={"poll_sending_seconds": 0.3})
     dead = "nobody@bank.example"
     first = stage.driver(record(1, recipient={"address": dead, "name": "Nobody"}), record(2), name="october")
     assert (await stage.run("run", "submit", str(first))).code == 0
@@ -99,7 +98,7 @@ async def test_an_answer_comes_back_to_its_delivery_with_what_the_person_wrote(
     stage.configure(
         sender,
         senders={"pools": {"default": [sender]}, "reply_to": shared},
-        mailbox={"shared": [shared], "poll_seconds": 0.3},
+        mailbox={"shared": [shared]},
     )
     [address] = await stage.submit(1)
     await stage.worker()
@@ -123,7 +122,6 @@ async def test_an_answer_comes_back_to_its_delivery_with_what_the_person_wrote(
 async def test_a_run_that_bounces_too_much_pauses_itself(stage: Stage, mailboxes, eventually) -> None:
     stage.configure(
         mailboxes[0],
-        mailbox={"poll_sending_seconds": 0.2},
         suppression={"bounce_limit": 0.2, "bounce_limit_after": 5},
         delivery={"concurrency": 1, "claim": 1},
     )

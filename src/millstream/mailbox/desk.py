@@ -31,14 +31,14 @@ from millstream.mailbox.look import Look, Tools
 from millstream.mailbox.meter import ReadingMeter, project_window
 from millstream.mailbox.model import Lease, Outcome
 from millstream.mailbox.store import UNREACHABLE
-from millstream.storage.errors import DatabaseError
+from millstream.storage.errors import DatabaseError, StorageError
 
 log = get_logger(__name__)
 
 TICK = 0.25
 """Seconds between two searches for what is due; a hint of this process's own comes at once."""
 _COUNT_EVERY = 60.0
-_HASTEN_EVERY = 1.0
+_HASTEN_EVERY = 2.0
 _FIRST_GAP = 1.0
 _LONGEST_GAP = 64.0
 _QUIET_AFTER = timedelta(minutes=30)
@@ -169,9 +169,12 @@ class Desk:
             self._running.pop(outcome.lease.address, None)
 
     async def _look(self, lease: Lease) -> None:
-        meter = await self._meter(lease)
+        meter = self._meters.get(lease.address) or ReadingMeter(
+            self._options.limits, self._project, share=self._options.share
+        )
         look = Look(lease, self._gmail.mailbox(lease.address, meter), meter, self._tools)
         try:
+            await self._prepare(lease, meter)
             outcome = self._next(await look.run())
         except LeaseLost as error:
             log.warning("mailbox.lease_lost", mailbox=lease.address, error=str(error))
@@ -182,11 +185,12 @@ class Desk:
         except asyncio.CancelledError:
             self._end(Outcome(lease, look.cursor, 0.0, units=look.bill(), complete=False, found=look.found))
             raise
-        except DatabaseError as error:
-            outcome = self._broken(lease, look, "database", error)
+        except StorageError as error:
+            outcome = _unfinished(look, lease, _backoff(lease), trouble="storage", failure=str(error))
         except Exception as error:
             log.exception("mailbox.look_broken", mailbox=lease.address)
-            outcome = self._broken(lease, look, "internal_error", error)
+            failure = f"{type(error).__name__}: {error}; please report it with the log"
+            outcome = _unfinished(look, lease, _backoff(lease), trouble="internal_error", failure=failure)
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:
@@ -197,15 +201,13 @@ class Desk:
         if outcome.found or outcome.due_in < TICK * 8:
             self.wake()
 
-    async def _meter(self, lease: Lease) -> ReadingMeter:
-        meter = self._meters.get(lease.address)
-        if meter is None:
-            meter = ReadingMeter(self._options.limits, self._project, share=self._options.share)
-            self._meters[lease.address] = meter
+    async def _prepare(self, lease: Lease, meter: ReadingMeter) -> None:
+        """What another process spent on this mailbox a moment ago counts here too."""
+        if lease.address not in self._meters:
             if lease.epoch > 1 and (units := await self._tools.store.spent(lease.address)):
                 meter.restore(units)
+            self._meters[lease.address] = meter
         meter.share_with(lane=lease.lane_runs)
-        return meter
 
     def _next(self, outcome: Outcome) -> Outcome:
         """When to look again: soon after something came, later the longer it has been quiet."""
@@ -228,10 +230,6 @@ class Desk:
         level = log.info if error.temporary else log.warning
         level("mailbox.look_failed", mailbox=lease.address, trouble=trouble, error=str(error), again_in=due_in)
         return _unfinished(look, lease, due_in, trouble=trouble, failure=str(error))
-
-    def _broken(self, lease: Lease, look: Look, trouble: str, error: Exception) -> Outcome:
-        failure = f"{type(error).__name__}: {error}; please report it with the log"
-        return _unfinished(look, lease, _backoff(lease), trouble=trouble, failure=failure)
 
 
 def _backoff(lease: Lease) -> float:

@@ -33,7 +33,8 @@ from millstream.mailbox.model import Cursor, Kind, Lease, Outcome, Phase, SetAsi
 from millstream.mailbox.options import Point, ReadingOptions
 from millstream.mailbox.sight import Finder, Found, sighting_of, young_daemon
 from millstream.mailbox.store import MailboxStore
-from millstream.mime.reading import MailKind, Reading, read
+from millstream.mime import MailKind, Reading, read
+from millstream.storage.errors import StorageError
 
 log = get_logger(__name__)
 
@@ -47,6 +48,10 @@ _MOST_REPEATS = 3
 _AGAIN_SOON = 2.0
 _OF_ONE_MESSAGE = (BadRequest, PayloadTooLarge, ServerError, TimedOut, Unreadable)
 """Failures that may be this message's alone; any other is the mailbox's or the network's."""
+
+
+Result = Sighting | SetAside | GmailError | StorageError | None
+"""What became of one message; None: it is too young to be judged."""
 
 
 class Stored(Protocol):
@@ -85,7 +90,7 @@ class Tools:
 class Look:
     """One look, from the lease to its outcome.
 
-    Raises from `run`: `GmailError` where the mailbox could not be read to the end; what was recorded before stays.
+    Whatever `run` raises, what was recorded before stays.
     """
 
     def __init__(self, lease: Lease, mail: MailboxClient, meter: ReadingMeter, tools: Tools) -> None:
@@ -94,7 +99,6 @@ class Look:
         self._meter = meter
         self._tools = tools
         self._options = tools.options
-        self._seen: set[str] = set()
         self._found = 0
         self._young = False
         self.cursor = lease.cursor
@@ -113,6 +117,7 @@ class Look:
 
         Raises:
             GmailError: the mailbox could not be read to the end.
+            StorageError: the database or the document store does not take what was read.
             LeaseLost: another process reads it now.
         """
         if self.cursor.phase is Phase.DELTA:
@@ -152,7 +157,7 @@ class Look:
                     raise
                 token, repeats = None, 0
                 continue
-            fresh = [ref for ref in page.items if ref.id not in sent and ref.id not in self._seen]
+            fresh = [ref for ref in page.items if ref.id not in sent]
             over = await self._take(fresh, since=self.cursor.since)
             repeats = repeats + 1 if page.next_page == token else 0
             token = page.next_page
@@ -194,7 +199,7 @@ class Look:
                     raise
                 token, repeats = None, 0
                 continue
-            await self._take([ref for ref in page.added if ref.id not in self._seen and _comes_in(ref)])
+            await self._take([ref for ref in page.added if _comes_in(ref)])
             repeats = repeats + 1 if page.next_page == token else 0
             token = page.next_page
             if token is None or repeats > _MOST_REPEATS:
@@ -217,7 +222,6 @@ class Look:
         """Read and record messages. With `since`: whether a whole piece was older, so that the rest is older too."""
         by_id = {ref.id: ref for ref in refs}
         unknown = await self._tools.store.unknown(self._lease.address, list(by_id)) if by_id else []
-        self._seen.update(set(by_id) - set(unknown))
         for start in range(0, len(unknown), _CHUNK):
             ids = unknown[start : start + _CHUNK]
             results = await self._read_all([by_id[each] for each in ids])
@@ -225,8 +229,7 @@ class Look:
             self._tools.drill.passes(Point.AFTER_FETCH_BEFORE_RECORD)
             await self._record(sightings, [each for each in results if isinstance(each, SetAside)])
             self._tools.drill.passes(Point.AFTER_RECORD_BEFORE_CURSOR)
-            self._seen.update(each.message_id for each in results if isinstance(each, Sighting | SetAside))
-            problems = [each for each in results if isinstance(each, GmailError)]
+            problems = [each for each in results if isinstance(each, GmailError | StorageError)]
             if problems:
                 raise problems[0]
             dates = [each.received_at for each in sightings if each.received_at is not None]
@@ -234,14 +237,15 @@ class Look:
                 return True
         return False
 
-    async def _read_all(self, refs: Sequence[MessageRef]) -> list[Sighting | SetAside | GmailError | None]:
+    async def _read_all(self, refs: Sequence[MessageRef]) -> list[Result]:
+        """Every message for itself: what fails is an answer like any other, and what was read is not lost."""
         gate = asyncio.Semaphore(self._options.concurrency)
 
-        async def one(ref: MessageRef) -> Sighting | SetAside | GmailError | None:
+        async def one(ref: MessageRef) -> Result:
             async with gate:
                 try:
                     return await self._read(ref)
-                except GmailError as error:
+                except (GmailError, StorageError) as error:
                     return error
 
         async with asyncio.TaskGroup() as group:

@@ -25,10 +25,11 @@ RETURNING m.address, m.roles, m.epoch, m.phase, m.history_id, m.seen_id, m.seen_
             AND a.at > now() - make_interval(secs => :sent_within)) AS has_sent;
 
 -- name: hasten!
--- A mailbox whose lane has begun to send is looked into soon, whatever its quiet time had put off.
-UPDATE mailbox m SET due_at = now() + make_interval(secs => :seconds) FROM lane l
-WHERE l.mailbox = m.address AND l.heartbeat_at > now() - interval '5 seconds'
-  AND m.due_at > now() + make_interval(secs => :seconds) AND m.trouble IS NULL AND m.holder IS NULL;
+-- A mailbox that has begun to send is looked into soon, whatever its quiet time had put off.
+UPDATE mailbox m SET due_at = now() + make_interval(secs => :seconds)
+WHERE 'sender' = ANY(m.roles) AND m.due_at > now() + make_interval(secs => :seconds)
+  AND m.trouble IS NULL AND m.holder IS NULL
+  AND EXISTS (SELECT 1 FROM attempt a WHERE a.mailbox = m.address AND a.at > now() - interval '5 seconds');
 
 -- name: keep!
 -- The holder lives: its looks go on.

@@ -52,7 +52,7 @@ class MailboxStore:
         return [_lease(row) for row in rows]
 
     async def hasten(self, *, within: float) -> None:
-        """Mailboxes whose lanes send are due within so many seconds."""
+        """Mailboxes that have begun to send are due within so many seconds."""
         await self._do(queries.hasten.sql, {"seconds": within})
 
     async def keep(self, holder: str, addresses: Sequence[str], *, seconds: float) -> None:
