@@ -131,8 +131,8 @@ async def test_idle_looks_are_counted_together_and_stay_below_their_budget(desk:
 
 
 async def test_units_are_spent_within_googles_rate(open_desk) -> None:
-    desk = await open_desk(limits="google-2026", limit_overrides={"units_per_minute_user": "400/min"})
-    desk.tune(limits=Limits.preset("google-2026", {"units_per_minute_user": "400/min"}))
+    desk = await open_desk(limits="google-2026", limit_overrides={"units_per_minute_user": "2_400/min"})
+    desk.tune(limits=Limits.preset("google-2026", {"units_per_minute_user": "2_400/min"}))
     await desk.register(BOX)
     for number in range(12):
         desk.arrive(number=number)
