@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from millstream.app.options import gmail_options, token_source
+from millstream.app.reading import mailboxes
 from millstream.config import Settings
 from millstream.gmail import Gmail, GmailError, MailboxClient
 from millstream.storage.embedded import embedded
@@ -34,8 +35,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Run every check in the order of the way; a failure does not stop the others."""
     yield await _database(settings)
     yield await _documents(settings)
-    mailboxes = [mailbox for pool in settings.senders.pools.values() for mailbox in pool]
-    if not mailboxes:
+    senders = [mailbox for pool in settings.senders.pools.values() for mailbox in pool]
+    if not senders:
         yield Finding("senders", ok=False, detail="no sender mailbox is set; add senders.pools to the configuration")
         return
     try:
@@ -44,8 +45,13 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("credentials", ok=False, detail=str(error))
         return
     async with Gmail(gmail_options(settings), tokens) as gmail:
-        for address in mailboxes:
+        for address in senders:
             yield await _mailbox(gmail.mailbox(address), settings)
+        for address in sorted(mailboxes(settings).keys() - set(senders)):
+            yield await _inbox(gmail.mailbox(address))
+    if settings.senders.reply_to and settings.senders.reply_to.lower() not in mailboxes(settings):
+        detail = f"replies go to {settings.senders.reply_to}, which is not read; name its mailbox in mailbox.shared"
+        yield Finding("replies", ok=False, detail=detail)
 
 
 async def _database(settings: Settings) -> Finding:
@@ -95,6 +101,19 @@ async def _mailbox(mail: MailboxClient, settings: Settings) -> Finding:
         return await _send_as(mail, check, settings)
     except GmailError as error:
         return Finding(check, ok=False, detail=str(error))
+
+
+async def _inbox(mail: MailboxClient) -> Finding:
+    """Token, identity and the scope that reading needs."""
+    check = f"inbox {mail.address}"
+    try:
+        profile = await mail.profile()
+        if profile.address.lower() != mail.address.lower():
+            return Finding(check, ok=False, detail=f"the token opens {profile.address}; name the primary address")
+        await mail.list_history(profile.history_id)
+    except GmailError as error:
+        return Finding(check, ok=False, detail=str(error))
+    return Finding(check, ok=True, detail="token, scope and history are right")
 
 
 async def _send_as(mail: MailboxClient, check: str, settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ from millstream.delivery.model import Delivery
 from millstream.delivery.options import UNREACHABLE
 from millstream.delivery.parcel import Parcel, delivery_of, parcel_of
 from millstream.storage.pool import Connection, Pool, persist
+from millstream.storage.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,11 @@ class Pulse:
     """Units that reading this mailbox took in the last minute; None where nobody reads it."""
 
 
-class LaneStore:
+class LaneStore(Statements):
     """The delivery room's questions and verbs; waits out a database that is away for up to `patience` seconds."""
 
     def __init__(self, pool: Pool, *, patience: float = 600.0) -> None:
-        self._pool = pool
-        self._patience = patience
+        super().__init__(pool, patience=patience)
 
     async def register(self, pools: Mapping[str, Iterable[str]], *, retire: bool = False) -> None:
         """Give every sender mailbox of every pool its lane; with `retire` lanes of others claim nothing any more."""
@@ -211,19 +211,3 @@ class LaneStore:
         """Failed deliveries of a run with this reason may leave again; answers how many."""
         row = await self._one(queries.requeue_stopped.sql, {"run": run, "reason": reason, "actor": actor})
         return int(row["freed"]) if row else 0
-
-    async def _all(self, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        async def work(conn: Connection) -> list[dict[str, Any]]:
-            return await (await conn.execute(sql, values)).fetchall()
-
-        return await persist(self._pool, work, give_up_after=self._patience, one_statement=True)
-
-    async def _one(self, sql: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        rows = await self._all(sql, values)
-        return rows[0] if rows else None
-
-    async def _do(self, sql: str, values: Mapping[str, Any]) -> None:
-        async def work(conn: Connection) -> None:
-            await conn.execute(sql, values)
-
-        await persist(self._pool, work, give_up_after=self._patience, one_statement=True)

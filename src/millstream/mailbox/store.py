@@ -14,6 +14,7 @@ import orjson
 from millstream.mailbox.errors import LeaseLost, NothingSetAside, UnknownMailbox
 from millstream.mailbox.model import TOLD, Cursor, Lease, Outcome, Phase, Role, SetAside, Sighting
 from millstream.storage.pool import Connection, Pool, persist
+from millstream.storage.statements import Statements
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
 
@@ -28,12 +29,11 @@ class Recorded(NamedTuple):
     aside: int
 
 
-class MailboxStore:
+class MailboxStore(Statements):
     """The room's questions and verbs; waits out a database that is away for up to `patience` seconds."""
 
     def __init__(self, pool: Pool, *, patience: float = 600.0) -> None:
-        self._pool = pool
-        self._patience = patience
+        super().__init__(pool, patience=patience)
 
     async def register(self, mailboxes: Mapping[str, Iterable[Role]]) -> None:
         """Have exactly these mailboxes read, each in its roles."""
@@ -191,26 +191,22 @@ class MailboxStore:
         if not row or not row["started"]:
             raise UnknownMailbox(f"no mailbox {mailbox!r} is read; `millstream mailbox list` shows those that are")
 
-    async def _all(self, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        async def work(conn: Connection) -> list[dict[str, Any]]:
-            return await (await conn.execute(sql, values)).fetchall()
-
-        return await persist(self._pool, work, give_up_after=self._patience, one_statement=True)
-
-    async def _one(self, sql: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        rows = await self._all(sql, values)
-        return rows[0] if rows else None
-
-    async def _do(self, sql: str, values: Mapping[str, Any]) -> None:
-        async def work(conn: Connection) -> None:
-            await conn.execute(sql, values)
-
-        await persist(self._pool, work, give_up_after=self._patience, one_statement=True)
-
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
     # A history id is an unsigned 64-bit number on Gmail's side and has stayed far below 2^63; JSON carries it whole.
-    return orjson.dumps(rows).decode().replace("\\u0000", "")
+    text = orjson.dumps(rows)
+    return (orjson.dumps(_without_nul(rows)) if b"\\u0000" in text else text).decode()
+
+
+def _without_nul(value: Any) -> Any:
+    """Words of others without what a text column cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {name: _without_nul(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(each) for each in value]
+    return value
 
 
 def _row(sighting: Sighting) -> dict[str, Any]:
@@ -228,7 +224,7 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
         "due_in": outcome.due_in,
         "units": outcome.units,
         "trouble": outcome.trouble,
-        "failure": outcome.failure and outcome.failure.replace("\x00", ""),
+        "failure": outcome.failure,
     }
 
 

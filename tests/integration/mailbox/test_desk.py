@@ -9,7 +9,8 @@ from millstream.gmail.pubsub import Hint
 from millstream.mailbox.desk import Desk
 from millstream.mailbox.errors import LeaseLost, UnknownMailbox
 from millstream.mailbox.model import Kind, Sighting
-from millstream.mailbox.watching import Hints, Watchdog
+from millstream.mailbox.options import PushOptions
+from millstream.mailbox.watching import Hints, Watchdog, Watches
 from millstream.quota import Limits
 
 
@@ -141,3 +142,38 @@ async def test_units_are_spent_within_googles_rate(open_desk) -> None:
         ledger = await reply.json()
     assert ledger["refusals"] == {}
     assert len(await desk.told()) == 12
+
+
+async def test_the_watchdog_tells_of_a_dead_token_and_of_a_watch_that_runs_out(desk: ReadingDesk) -> None:
+    desk.tune(push=PushOptions("projects/p/topics/gmail"))
+    await desk.look()
+    await desk.rows("UPDATE mailbox SET trouble = 'token_dead', watch_until = now() + interval '3 hours'")
+    await Watchdog(desk.store, desk.options).look()
+    assert sorted(await desk.events()) == [
+        ("mailbox.token_dead", f"mailbox:{BOX}"),
+        ("mailbox.watch_expiring", f"mailbox:{BOX}"),
+    ]
+
+
+async def test_watches_are_made_and_a_mailbox_that_refuses_stops_no_other(desk: ReadingDesk) -> None:
+    topic = "projects/p/topics/gmail"
+    async with desk.session.post(
+        f"{desk.running.url}/sandbox/v1/topics", json={"name": topic, "granted": True}
+    ) as reply:
+        assert reply.status == 200
+    await desk.register(BOX, OTHER)
+    await desk.ail(OTHER, token_dead=True)
+    watches = Watches(desk.gmail, desk.store, PushOptions(topic))
+    assert await watches.renew() == 1
+    assert await watches.renew() == 0, "nothing is due before tomorrow"
+    well, ill = await desk.mailbox(BOX), await desk.mailbox(OTHER)
+    assert well["watch_until"] - datetime.now(UTC) > timedelta(days=6)
+    assert (ill["watch_until"], bool(ill["watch_failure"])) == (None, True)
+
+
+async def test_a_push_that_is_lost_costs_a_poll_and_no_message(desk: ReadingDesk) -> None:
+    await desk.look()
+    await desk.fault("lost_push", method="push.notify")
+    message = desk.arrive()
+    await desk.look()
+    assert set(await desk.told()) == {message}

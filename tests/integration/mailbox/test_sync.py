@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from reading_desk import BOX, ReadingDesk
 
+from millstream.mailbox.model import Role
+
 
 async def test_what_was_there_and_what_comes_later_is_told_once_each(desk: ReadingDesk) -> None:
     before = {desk.arrive(number=number) for number in range(5)}
@@ -144,3 +146,45 @@ async def test_a_mailbox_listed_anew_tells_nothing_again(desk: ReadingDesk) -> N
     await desk.look()
     assert set(await desk.told()) == ids
     assert len(await desk.rows("SELECT 1 FROM sighting")) == 4
+
+
+@pytest.mark.parametrize("kind", ["expired_history", "expired_page"])
+async def test_what_expires_in_the_middle_of_a_look_costs_no_message(desk: ReadingDesk, kind: str) -> None:
+    await desk.look(2)
+    ids = {desk.arrive(number=number) for number in range(1_100)}  # three pages
+    await desk.fault(kind, method="history.list", positions=[2])
+    await desk.look(2)
+    assert set(await desk.told()) == ids
+
+
+async def test_ten_thousand_letters_at_once_are_told_once_each(desk: ReadingDesk) -> None:
+    await desk.look(2)
+    document = {"count": 10_000, "sender": "customer{n}@example.org", "subject": "Question {n}"}
+    async with desk.session.post(f"{desk.running.url}/sandbox/v1/mailboxes/{BOX}/fill", json=document) as reply:
+        assert reply.status == 200
+    await desk.look(2)
+    account = desk.running.world.account(BOX)
+    assert account is not None
+    assert set(await desk.told()) == set(account.store)
+    assert len(account.store) == 10_000
+
+
+async def test_a_letter_of_thirty_megabytes_is_read_with_its_attachment_undecoded(desk: ReadingDesk) -> None:
+    await desk.register(BOX, roles=(Role.REQUEST,))
+    head = (
+        f"From: Anna Ample <anna.ample@customer.test>\r\nTo: {BOX}\r\nSubject: Large\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="m"\r\n\r\n'
+    )
+    line = "QUJD" * 19 + "\r\n"
+    body = (
+        "--m\r\nContent-Type: text/plain\r\n\r\nSee the archive.\r\n--m\r\nContent-Type: application/zip\r\n"
+        'Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="all.zip"\r\n\r\n'
+        f"{line * 385_000}--m--\r\n"
+    )
+    message = desk.arrive(head=head, body=body)
+    await desk.look()
+    told = await desk.sighting(message)
+    assert (told["kind"], told["reply"]) == ("request", "See the archive.")
+    [attached] = told["attachments"]
+    assert attached["name"] == "all.zip"
+    assert 21_000_000 < attached["size"] < 23_000_000
