@@ -36,7 +36,7 @@ class MailboxSettings(Section):
         default=15.0, description="Between two looks into a mailbox; push makes a look come at once."
     )
     poll_sending_seconds: PositiveFloat = Field(
-        default=3.0,
+        default=6.0,
         description="The same while a mailbox sends and for five minutes more, for the notice that a limit is reached.",
     )
     poll_slowest_seconds: PositiveFloat = Field(
@@ -53,7 +53,7 @@ class MailboxSettings(Section):
         description="How long a record of Gmail's history may show late; the cursor follows so long after.",
     )
     share: Annotated[float, Field(gt=0, le=0.9)] = Field(
-        default=0.25, description="The part of a mailbox's quota that reading may take while the mailbox sends."
+        default=0.2, description="The part of a mailbox's quota that reading may take while the mailbox sends."
     )
     project_share: Annotated[float, Field(gt=0, le=0.9)] = Field(
         default=0.1, description="The part of the project's quota that reading may take; sending leaves it."

@@ -15,7 +15,7 @@ from millstream.delivery.errors import LaneResting, LaneStopped
 from millstream.delivery.options import DeliveryOptions
 from millstream.quota import Budget, Rate, Ticket, Window, daily_budget, share
 
-_UNTOLD = 0.01
+_UNTOLD = 0.006
 """The part of a mailbox's units that reading may take before the next heartbeat tells of it."""
 _LOOK_AROUND = 0.5
 """Seconds after which a waiting caller looks whether the lane still goes on."""

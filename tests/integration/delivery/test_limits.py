@@ -303,9 +303,9 @@ def test_a_lane_leaves_room_for_what_reading_its_mailbox_takes() -> None:
     meter.share_project(1, reading=None)
     assert meter._window.rate == Rate.parse("6_000/min")
     meter.share_project(1, reading=0)
-    assert meter._window.rate == Rate.parse("5_940/min")
+    assert meter._window.rate == Rate.parse("5_964/min")
     meter.share_project(1, reading=1_500)
-    assert meter._window.rate == Rate.parse("4_440/min")
+    assert meter._window.rate == Rate.parse("4_464/min")
 
 
 async def test_a_heartbeat_tells_what_reading_takes(desk: Desk) -> None:
