@@ -9,6 +9,7 @@ import pytest
 
 from millstream.config import Settings
 from millstream.delivery.options import DeliveryOptions
+from millstream.mailbox.options import ReadingOptions
 
 # Beside the floors: known by all (drill, lazy, log), read by the top alone (config), or a world of its own (sandbox).
 _BESIDE = {"config", "drill", "lazy", "log", "sandbox"}
@@ -32,7 +33,7 @@ def _defaults(options: type[Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("section", "options"), [("delivery", DeliveryOptions)])
+@pytest.mark.parametrize(("section", "options"), [("delivery", DeliveryOptions), ("mailbox", ReadingOptions)])
 def test_a_setting_and_the_option_it_fills_have_one_default(section: str, options: type[Any]) -> None:
     settings = getattr(Settings(), section)
     differing = {}

@@ -41,7 +41,7 @@ class ReadingOptions:
     poll: float = 15.0
     """Between two looks into a mailbox that has something to say now and then."""
     poll_sending: float = 6.0
-    """While the mailbox sends, and for `sent_within` more: a limit notice comes within seconds or minutes. Looks cost it
+    """While the mailbox sends, and for `sent_within` more: a limit notice comes within seconds or minutes. Looks cost
     20 units a minute then, so that it still sends 54 messages a minute of the 54.5 that Google allows."""
     sent_within: float = 300.0
     poll_slowest: float = 60.0
