@@ -100,6 +100,7 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         sending_park=delivery.sending_park_seconds,
         most_tries=delivery.most_tries,
         for_reading=settings.mailbox.project_share if settings.mailbox.read else 0.0,
+        read_beside=settings.mailbox.beside_units,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
     )

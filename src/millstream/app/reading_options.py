@@ -29,6 +29,8 @@ def reading_options(settings: Settings) -> ReadingOptions:
         poll_units_per_day=mailbox.poll_units_per_day,
         lookback=mailbox.lookback_days * 86_400,
         settle=mailbox.settle_seconds,
+        beside=mailbox.beside_units,
+        heard_after=settings.delivery.heartbeat_seconds + 1.0,
         share=mailbox.share,
         project_share=mailbox.project_share,
         concurrency=mailbox.concurrency,

@@ -52,6 +52,11 @@ class MailboxSettings(Section):
         default=30.0,
         description="How long a record of Gmail's history may show late; the cursor follows so long after.",
     )
+    beside_units: PositiveInt = Field(
+        default=40,
+        description="Quota units a minute that a mailbox which sends always leaves to reading it. What reading takes "
+        "beyond them waits a few seconds, until the sending lane has made room.",
+    )
     share: Annotated[float, Field(gt=0, le=0.9)] = Field(
         default=0.2, description="The part of a mailbox's quota that reading may take while the mailbox sends."
     )

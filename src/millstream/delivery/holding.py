@@ -111,10 +111,14 @@ class Holding:
         began, parking = time.monotonic(), self._parking
         before = self.row = replace(self.row, resume_at=self.meter.resume_at)
         pulse: Pulse = await self.tools.store.beat(
-            self.grip, self.row, width=self.width, stalled_after=self.options.stalled_after
+            self.grip,
+            self.row,
+            width=self.width,
+            stalled_after=self.options.stalled_after,
+            beside=self.options.read_beside,
         )
         self._heard_at = began
-        self.meter.share_project(pulse.running, reading=pulse.reading)
+        self.meter.share_project(pulse.running, spared=pulse.spared)
         if parking or self._parking or (self.row.state, self.row.reason) != (before.state, before.reason):
             return  # it was parked while this answer was on its way
         self.row = replace(self.row, state=pulse.state, reason=pulse.reason)

@@ -7,18 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from millstream.delivery.errors import LaneResting, LaneStopped
 from millstream.delivery.options import DeliveryOptions
 from millstream.quota import Budget, Rate, Ticket, Window, daily_budget, share
 
-_UNTOLD = 0.006
-"""The part of a mailbox's units that reading may take before the next heartbeat tells of it."""
 _LOOK_AROUND = 0.5
 """Seconds after which a waiting caller looks whether the lane still goes on."""
+
+
+@dataclass(order=True, slots=True)
+class _Place:
+    """A call's place in the line of those that wait: the cheapest first, then in the order they came."""
+
+    cost: int
+    number: int
+    turn: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+
+    async def called(self, within: float) -> None:
+        """Wait until this call is the first, for so many seconds at most."""
+        self.turn.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.turn.wait()
 
 
 class LaneMeter:
@@ -33,6 +51,8 @@ class LaneMeter:
         self._messages = Budget(messages and Rate(daily_budget(limits, age_days), messages.period))
         self._bytes = Budget(limits.upload_bytes_per_day)
         self.resume_at: datetime | None = None
+        self._line: list[_Place] = []
+        self._numbers = count()
         self._unbilled = 0
 
     def restore(self, spent: Iterable[Mapping[str, Any]]) -> None:
@@ -43,18 +63,17 @@ class LaneMeter:
         self._messages.restore([(at, row["sent"]) for at, row in rows if row["sent"]])
         self._bytes.restore([(at, row["bytes"]) for at, row in rows if row["bytes"]])
 
-    def share_project(self, running: int, *, reading: int | None = None) -> None:
+    def share_project(self, running: int, *, spared: int = 0) -> None:
         """The project's rate is shared among the lanes that run now, and the mailbox's with whoever reads it.
 
         One window serves both rates, so that what was spent under a larger share counts under a smaller one.
 
         Args:
             running: lanes that run now, wherever they run.
-            reading: units that reading took in the last minute; None where nobody reads this mailbox.
+            spared: units of the mailbox's minute that are left to reading it.
         """
         project, own = self._limits.units_per_minute_project, self._limits.units_per_minute_user
-        if own is not None and reading is not None:
-            spared = reading + int(own.amount * _UNTOLD)
+        if own is not None and spared:
             own = Rate(max(self._dearest, own.amount - spared), own.period)
         rate = own
         if project is not None:
@@ -101,21 +120,31 @@ class LaneMeter:
         self._bytes.spend(time.monotonic(), size)
 
     async def acquire(self, method: str) -> Ticket:
-        """Wait until a call of this method is within every rate.
+        """Wait until a call of this method is within every rate. The cheapest goes first, then whoever came first.
+
+        So drafts and sends alternate, and every minute holds as many sends as its units allow: with drafts now ahead
+        and now behind, a minute holds some that are sent in the next, and its last send does not fit.
 
         Raises:
             LaneStopped: the lane stops; the call must not be made.
             LaneResting: Google named a time before which the mailbox must not be called.
         """
-        cost = self._limits.cost(method)
-        while True:
-            self._check()
-            now = time.monotonic()
-            wait = self._window.wait(now, cost)
-            if wait <= 0:
-                self._unbilled += cost
-                return self._window.spend(now, cost)
-            await asyncio.sleep(min(wait, _LOOK_AROUND))
+        place = _Place(self._limits.cost(method), next(self._numbers))
+        insort(self._line, place)
+        try:
+            while True:
+                self._check()
+                now = time.monotonic()
+                first = self._line[0] is place
+                wait = self._window.wait(now, place.cost) if first else _LOOK_AROUND
+                if first and wait <= 0:
+                    self._unbilled += place.cost
+                    return self._window.spend(now, place.cost)
+                await place.called(min(wait, _LOOK_AROUND))
+        finally:
+            self._line.remove(place)
+            if self._line:
+                self._line[0].turn.set()
 
     def release(self, ticket: Ticket) -> None:
         """The call is over; its cost leaves the window a period from now."""

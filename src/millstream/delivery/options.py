@@ -53,6 +53,8 @@ class DeliveryOptions:
     """After so many tries a delivery is put aside as failed."""
     for_reading: float = 0.0
     """The part of the project's rate that is left to reading."""
+    read_beside: int = 0
+    """Units a minute that reading may take out of a mailbox that sends without announcing them."""
     drill: str | None = None
     """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
     warm: Mapping[str, int] = field(default_factory=dict)

@@ -65,14 +65,17 @@ RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, str
 UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :mailbox AND epoch = :epoch;
 
 -- name: beat<!
--- The lane's heartbeat, gauge and due dates; answers nothing when another process has taken it.
+-- The lane's heartbeat, gauge and due dates; answers nothing when another process has taken it. What reading announced it
+-- may spend up to 30 seconds later (`mailbox.meter`).
 UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, resume_at = :resume_at
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
     (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running,
-    EXISTS (SELECT 1 FROM mailbox m WHERE m.address = :mailbox AND m.due_at IS NOT NULL) AS is_read,
-    (SELECT coalesce(sum(units), 0) FROM reading
-     WHERE reading.mailbox = :mailbox AND at > now() - interval '1 minute')::bigint AS reading;
+    CASE WHEN EXISTS (SELECT 1 FROM mailbox m WHERE m.address = :mailbox AND m.due_at IS NOT NULL) THEN
+        (SELECT greatest(:beside, coalesce(sum(units) FILTER (WHERE NOT ahead AND at > now() - interval '1 minute'), 0))
+                + coalesce(sum(units) FILTER (WHERE ahead), 0)
+         FROM reading WHERE reading.mailbox = :mailbox AND at > now() - interval '90 seconds')
+    ELSE 0 END::bigint AS spared;
 
 -- name: note_history!
 -- Where the mailbox's history stood before anything of this holding was sent: evidence lies after it.

@@ -39,8 +39,8 @@ class Pulse:
     state: str
     reason: str | None
     running: int
-    reading: int | None = None
-    """Units that reading this mailbox took in the last minute; None where nobody reads it."""
+    spared: int = 0
+    """Units of the mailbox's minute that are left to reading it; 0 where nobody reads it."""
 
 
 class LaneStore(Statements):
@@ -93,8 +93,8 @@ class LaneStore(Statements):
             raise UnknownDelivery(f"no delivery has the id {delivery_id}")
         return delivery_of(row)
 
-    async def beat(self, grip: Grip, row: LaneRow, *, width: int, stalled_after: float) -> Pulse:
-        """Say that the lane lives, and hear what is wanted of it.
+    async def beat(self, grip: Grip, row: LaneRow, *, width: int, stalled_after: float, beside: int = 0) -> Pulse:
+        """Say that the lane lives, and hear what is wanted of it; `beside` units a minute are always left to reading.
 
         Raises:
             StaleEpoch: another process has taken it.
@@ -108,12 +108,12 @@ class LaneStore(Statements):
                 "strays_at": row.strays_at,
                 "resume_at": row.resume_at,
                 "stalled_after": stalled_after,
+                "beside": beside,
             },
         )
         if answer is None:
             raise StaleEpoch(f"lane {grip.mailbox} was taken over after epoch {grip.epoch}")
-        reading = answer["reading"] if answer["is_read"] else None
-        return Pulse(answer["state"], answer["reason"], answer["running"], reading)
+        return Pulse(answer["state"], answer["reason"], answer["running"], answer["spared"])
 
     async def park(self, grip: Grip, *, reason: str, until: datetime | None) -> None:
         """No more sends from this mailbox until a time."""

@@ -13,6 +13,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 
 from millstream.gmail.client import Gmail
@@ -130,7 +131,10 @@ class Desk:
         await self.settle()
         if self._running and now >= self._kept_at:
             self._kept_at = now + self._options.lease / 4
-            await self._tools.store.keep(self._holder, list(self._running), seconds=self._options.lease)
+            kept = await self._tools.store.keep(self._holder, list(self._running), seconds=self._options.lease)
+            for address, lane_runs in kept.items():
+                if address in self._meters:
+                    self._meters[address].share_with(lane=lane_runs)
         if now >= self._hastened_at + _HASTEN_EVERY:
             self._hastened_at = now
             await self._tools.store.hasten(within=self._options.poll_sending)
@@ -170,7 +174,7 @@ class Desk:
 
     async def _look(self, lease: Lease) -> None:
         meter = self._meters.get(lease.address) or ReadingMeter(
-            self._options.limits, self._project, share=self._options.share
+            self._options, self._project, announce=partial(self._tools.store.announce, lease.address)
         )
         look = Look(lease, self._gmail.mailbox(lease.address, meter), meter, self._tools)
         try:

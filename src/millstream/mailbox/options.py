@@ -42,7 +42,7 @@ class ReadingOptions:
     """Between two looks into a mailbox that has something to say now and then."""
     poll_sending: float = 6.0
     """While the mailbox sends, and for `sent_within` more: a limit notice comes within seconds or minutes. Looks cost
-    20 units a minute then, so that it still sends 54 messages a minute of the 54.5 that Google allows."""
+    20 units a minute then, half of `beside`."""
     sent_within: float = 300.0
     poll_slowest: float = 60.0
     """Between two looks into one that has said nothing for long."""
@@ -52,6 +52,11 @@ class ReadingOptions:
     """How far back a first look goes."""
     settle: float = 30.0
     """A record of history may show late (seconds were seen); the cursor follows so long after."""
+    beside: int = 40
+    """Units a minute that a sending lane always leaves: 60 would still let it send 54 messages of the 54.5 in Google's
+    6,000. What reading takes beyond them is announced, and waits until the lane has made room."""
+    heard_after: float = 3.0
+    """After so long a lane has heard what was announced: its heartbeat and a second."""
     share: float = 0.2
     """The part of a mailbox's units that reading may take while its lane sends."""
     project_share: float = 0.1

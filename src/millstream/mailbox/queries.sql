@@ -31,10 +31,12 @@ WHERE 'sender' = ANY(m.roles) AND m.due_at > now() + make_interval(secs => :seco
   AND m.trouble IS NULL AND m.holder IS NULL
   AND EXISTS (SELECT 1 FROM attempt a WHERE a.mailbox = m.address AND a.at > now() - interval '5 seconds');
 
--- name: keep!
--- The holder lives: its looks go on.
-UPDATE mailbox SET leased_until = now() + make_interval(secs => :seconds)
-WHERE holder = :holder AND address = ANY(:addresses);
+-- name: keep
+-- The holder lives: its looks go on. Tells from which of these mailboxes a lane sends now.
+UPDATE mailbox m SET leased_until = now() + make_interval(secs => :seconds)
+WHERE holder = :holder AND address = ANY(:addresses)
+RETURNING address,
+    EXISTS (SELECT 1 FROM lane l WHERE l.mailbox = m.address AND l.heartbeat_at > now() - interval '10 seconds') AS lane_runs;
 
 -- name: known
 -- Which of these messages are recorded or put aside.
@@ -113,6 +115,10 @@ RETURNING m.address;
 -- name: spend!
 -- What idle looks cost, of many mailboxes together.
 INSERT INTO reading (units) VALUES (:units);
+
+-- name: announce!
+-- What reading is about to take beyond what a sending lane always leaves; the lane hears it with its next heartbeat.
+INSERT INTO reading (mailbox, units, ahead) VALUES (:mailbox, :units, true);
 
 -- name: spent^
 -- What reading of a mailbox cost in the last minute.

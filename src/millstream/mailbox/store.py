@@ -55,9 +55,10 @@ class MailboxStore(Statements):
         """Mailboxes that have begun to send are due within so many seconds."""
         await self._do(queries.hasten.sql, {"seconds": within})
 
-    async def keep(self, holder: str, addresses: Sequence[str], *, seconds: float) -> None:
-        """Say that the looks into these mailboxes go on."""
-        await self._do(queries.keep.sql, {"holder": holder, "addresses": list(addresses), "seconds": seconds})
+    async def keep(self, holder: str, addresses: Sequence[str], *, seconds: float) -> dict[str, bool]:
+        """Say that the looks into these mailboxes go on; answers of each whether a lane sends from it now."""
+        values = {"holder": holder, "addresses": list(addresses), "seconds": seconds}
+        return {row["address"]: row["lane_runs"] for row in await self._all(queries.keep.sql, values)}
 
     async def unknown(self, mailbox: str, ids: Sequence[str]) -> list[str]:
         """Which of these messages were not seen to yet, in their order."""
@@ -99,6 +100,10 @@ class MailboxStore(Statements):
     async def spend(self, units: int) -> None:
         """Count what idle looks cost."""
         await self._do(queries.spend.sql, {"units": units})
+
+    async def announce(self, mailbox: str, units: int) -> None:
+        """Have the mailbox's lane leave room for so many units, from its next heartbeat on for a minute and a half."""
+        await self._do(queries.announce.sql, {"mailbox": mailbox, "units": units})
 
     async def spent(self, mailbox: str) -> int:
         """Units that reading of a mailbox took in the last minute, wherever it was read."""

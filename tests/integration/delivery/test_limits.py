@@ -300,18 +300,30 @@ async def nothing_left_to_look_for(desk: Desk) -> bool:
 
 def test_a_lane_leaves_room_for_what_reading_its_mailbox_takes() -> None:
     meter = LaneMeter(DeliveryOptions(limits=Limits.preset("google-2026")), age_days=10, stopped=lambda: False)
-    meter.share_project(1, reading=None)
+    meter.share_project(1, spared=0)
     assert meter._window.rate == Rate.parse("6_000/min")
-    meter.share_project(1, reading=0)
-    assert meter._window.rate == Rate.parse("5_964/min")
-    meter.share_project(1, reading=1_500)
-    assert meter._window.rate == Rate.parse("4_464/min")
+    meter.share_project(1, spared=40)
+    assert meter._window.rate == Rate.parse("5_960/min")
+    meter.share_project(1, spared=1_540)
+    assert meter._window.rate == Rate.parse("4_460/min")
+    meter.share_project(1, spared=9_000)
+    assert meter._window.rate == Rate.parse("100/min"), "a draft can still be sent"
 
 
-async def test_a_heartbeat_tells_what_reading_takes(desk: Desk) -> None:
+async def test_a_heartbeat_tells_what_is_left_to_reading(desk: Desk) -> None:
     holding = await desk.take(S1)
-    assert (await desk.store.beat(holding.grip, holding.row, width=4, stalled_after=1)).reading is None
+
+    async def spared() -> int:
+        return (await desk.store.beat(holding.grip, holding.row, width=4, stalled_after=1, beside=40)).spared
+
+    assert await spared() == 0, "nobody reads it"
     await desk.rows("INSERT INTO mailbox (address) VALUES (%(mailbox)s) RETURNING address", mailbox=S1)
-    await desk.rows("INSERT INTO reading (mailbox, units) VALUES (%(m)s, 40), (%(m)s, 2) RETURNING units", m=S1)
-    assert (await desk.store.beat(holding.grip, holding.row, width=4, stalled_after=1)).reading == 42
-    assert await desk.store.project_spent() == 42
+    await desk.rows("INSERT INTO reading (mailbox, units) VALUES (%(m)s, 20), (%(m)s, 2) RETURNING units", m=S1)
+    assert await spared() == 40, "so much is always left"
+    await desk.rows("INSERT INTO reading (mailbox, units) VALUES (%(m)s, 100) RETURNING units", m=S1)
+    assert await spared() == 122
+    await desk.rows("INSERT INTO reading (mailbox, units, ahead) VALUES (%(m)s, 300, true) RETURNING units", m=S1)
+    assert await spared() == 422
+    await desk.rows("UPDATE reading SET at = now() - interval '80 seconds' RETURNING units")
+    assert await spared() == 340, "what was announced may have been spent later"
+    assert await desk.store.project_spent() == 422

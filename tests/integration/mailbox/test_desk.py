@@ -177,3 +177,31 @@ async def test_a_push_that_is_lost_costs_a_poll_and_no_message(desk: ReadingDesk
     message = desk.arrive()
     await desk.look()
     assert set(await desk.told()) == {message}
+
+
+async def test_reading_beside_a_sending_lane_announces_what_it_takes_beyond_its_part(desk: ReadingDesk) -> None:
+    desk.tune(limits=Limits.preset("google-2026"), beside=40, heard_after=0.05)
+    await desk.look()
+    ids = {desk.arrive(number=number) for number in range(8)}
+    await desk.rows("DELETE FROM reading")
+    await desk.rows(
+        "INSERT INTO lane (mailbox, pool, holder, heartbeat_at) VALUES (%(box)s, 'default', 'one', now())", box=BOX
+    )
+    await desk.look()
+    assert set(await desk.told()) == ids
+    rows = await desk.rows(
+        "SELECT ahead, sum(units) AS units FROM reading WHERE mailbox = %(box)s GROUP BY ahead", box=BOX
+    )
+    units = {row["ahead"]: row["units"] for row in rows}
+    assert 0 < units[False] <= 40, "what the lane always leaves"
+    assert units[False] + units[True] == 8 * 20 + 2, "eight messages and one page of history"
+
+
+async def test_a_look_under_way_learns_that_a_lane_has_begun_to_send(desk: ReadingDesk) -> None:
+    [lease] = await desk.store.lease("one", most=5, seconds=60)
+    assert not lease.lane_runs
+    assert await desk.store.keep("one", [BOX], seconds=60) == {BOX: False}
+    await desk.rows(
+        "INSERT INTO lane (mailbox, pool, holder, heartbeat_at) VALUES (%(box)s, 'default', 'one', now())", box=BOX
+    )
+    assert await desk.store.keep("one", [BOX], seconds=60) == {BOX: True}

@@ -58,7 +58,8 @@ CREATE INDEX mailbox_due ON mailbox (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE reading (
     mailbox text,                                     -- NULL: idle looks of many mailboxes together
     at      timestamptz NOT NULL DEFAULT now(),
-    units   integer     NOT NULL
+    units   integer     NOT NULL,
+    ahead   boolean     NOT NULL DEFAULT false        -- announced before it is spent, so that the lane makes room first
 );
 CREATE INDEX reading_mailbox_at ON reading (mailbox, at) WHERE mailbox IS NOT NULL;
 CREATE INDEX reading_at ON reading USING brin (at) WITH (pages_per_range = 32);
