@@ -24,8 +24,10 @@ async def main(url: str, driver: str, documents: str) -> None:
     ledger = RunStore(pool)
     options = IntakeOptions(most_bytes=1_000_000, batch=BatchSize(records=4))
     services = Services(ledger, open_store(documents))
-    await submit(Driver(Path(driver)), await ledger.find("october"), services, tell, options=options)
-    await pool.close()
+    try:
+        await submit(Driver(Path(driver)), await ledger.find("october"), services, tell, options=options)
+    finally:
+        await pool.close()  # after Ctrl-C too: a pool that is left open can keep its loop from ending
 
 
 if __name__ == "__main__":
