@@ -80,6 +80,26 @@ def test_quoted_text_is_never_part_of_an_html_answer(shape, words):
     assert found.text.split() == words.split()
 
 
+NAMED = 'Content-Disposition: attachment; filename="a"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("text/plain", "<b>Yes.</b>"), ("text/html", "Yes."), ("text/x-note", "<b>Yes.</b>")]
+)
+def test_a_message_that_is_one_text_is_read_though_it_has_a_file_name(kind, text):
+    found = read(f"From: ada@example.com\nContent-Type: {kind}\n{NAMED}\n\n<b>Yes.</b>\n".encode())
+    assert found.reply is not None
+    assert found.reply.text == text
+    assert [one.name for one in found.attachments] == ["a"]
+
+
+def test_a_file_is_not_read_where_it_is_a_part_or_for_programs():
+    inner = f"Content-Type: text/plain\n{NAMED}\n\nYes.\n"
+    part = f'From: ada@example.com\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n{inner}--b--\n'
+    card = f"From: ada@example.com\nContent-Type: text/vcard\n{NAMED}\n\nBEGIN:VCARD\n"
+    assert [read(one.encode()).reply for one in (part, card)] == [ReplyText("", "")] * 2
+
+
 @pytest.mark.parametrize("shape", HTML)
 def test_html_marks_help_where_the_plain_text_has_none(shape):
     found = reply(f"Please wait.\n\n{OURS}\n", f"<div>Please wait.</div>{HTML[shape]}")
