@@ -42,6 +42,11 @@ PLAIN = {
     .replace("To", "À")
     .replace("Subject", "Objet"),
     "a rule and a header block": f"{'_' * 32}\n{HEADER}",
+    "a rule and a header block in Hungarian": f"{'_' * 40}\n\nFeladó: Bank <s@bank.example>\nElküldve: kedd\n"
+    f"Címzett: Ada\nTárgy: Kivonat\n\n{QUOTED}",
+    "a rule and a header block in Greek, bold": f"{'_' * 20}\n*Από:* Bank\n*Στάλθηκε:* Τρίτη 3/11/2026 17:15\n"
+    f"*Προς:* Ada\n\n{QUOTED}",
+    "a rule and a header block in Hebrew": f"\u200f{'_' * 32}\nמאת: Bank\nנשלח: 17:15 3.11.2026\nאל: Ada\n\n{QUOTED}",
     "a forwarded message": f"---------- Forwarded message ---------\n{HEADER}",
 }
 HTML = {
@@ -109,6 +114,24 @@ def test_html_marks_help_where_the_plain_text_has_none(shape):
 def test_a_line_of_the_writers_right_above_an_attribution_is_kept():
     text = f"My number is 030 5550100\nOn Tue, 3 Nov 2026 at 17:15, Bank <s@bank.example> wrote:\n{MARKED}"
     assert reply(text).text == "My number is 030 5550100"
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Ada Moor\nTel: 030 5550100\nMobil: 0170 5550100\nE-mail: ada@example.com",
+        "Tel: 030 5550100\nMobil: 0170 5550100\nE-mail: ada@example.com",
+        "Please note: it is urgent.\nI call at 17:15.\nAda: yes.",
+        "Name: Ada\nName: at 17:15\nName: Bo",
+        "Name: Ada\nTime: 17:15\nthe rest",
+    ],
+)
+def test_a_line_that_the_writer_drew_opens_no_quotation(below):
+    assert reply(f"My answer is no.\n{'_' * 32}\n{below}\n\nThat is all.\n").text.endswith("That is all.")
+
+
+def test_a_short_line_of_underscores_opens_no_quotation():
+    assert reply(f"No.\n{'_' * 19}\nOd: s@bank.example\nKomu: Ada\nKdy: 17:15\n").text.endswith("Kdy: 17:15")
 
 
 def test_answers_between_and_below_quoted_lines_are_kept_in_order():
