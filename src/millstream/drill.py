@@ -15,7 +15,7 @@ class Drill:
     """Counts how often points are passed, and ends the process at the one that was asked for.
 
     Args:
-        order: `point:n`, or None for no drill.
+        order: `point:n` for the n-th time (from 1), or None for no drill.
         points: the points a room has.
 
     Raises:
@@ -29,9 +29,10 @@ class Drill:
             name, _, number = order.partition(":")
             try:
                 self._point, self._left = points(name), int(number or "1")
-            except ValueError as error:
-                known = ", ".join(points)
-                raise UnknownDrill(f"drill {order!r} is not `point:n`; points are {known}") from error
+            except ValueError:
+                self._left = 0
+            if self._left < 1:
+                raise UnknownDrill(f"drill {order!r} is not `point:n`; points are {', '.join(points)}")
 
     def passes(self, point: StrEnum) -> None:
         """Called at each point; returns, unless this is the time to die."""

@@ -6,7 +6,7 @@ import pytest
 from acceptance_stage import START, Stage, one_each
 
 from millstream.communication.model import Mode
-from millstream.delivery.drill import Point
+from millstream.delivery.options import Point
 
 COUNT = 30
 
@@ -28,6 +28,13 @@ async def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, eventuall
     await eventually(stage.no_drafts, within=30)
     assert await stage.arrived() == one_each(addresses)
     assert await stage.chain_is_intact()
+
+
+@pytest.mark.parametrize("section", ["delivery", "mailbox"])
+async def test_a_drill_at_no_point_is_wrong_configuration(stage: Stage, section: str) -> None:
+    worker = await stage.worker(**{f"{section}__drill": "nowhere:1"})
+    assert await worker.end(START) == 2, worker.said
+    assert "error: drill 'nowhere:1' is not `point:n`; points are before_" in worker.said
 
 
 async def test_a_direct_send_of_a_killed_worker_is_found_by_its_header(stage: Stage, mailboxes, eventually) -> None:

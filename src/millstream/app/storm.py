@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from millstream.app.demo import Cast, Process, Sandbox
-from millstream.delivery.drill import Point
+from millstream.delivery.options import Point
 
 _HANG = 5.0
 """Longer than the demo's client waits, so that it never hears of an effect that happened."""

@@ -14,10 +14,11 @@ from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
-from millstream.delivery.drill import Drill
 from millstream.delivery.holding import Tools
 from millstream.delivery.lane import Lane
 from millstream.delivery.ledger import Ledger
+from millstream.delivery.options import Point
+from millstream.drill import Drill
 from millstream.gmail import Gmail
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
@@ -142,6 +143,6 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
             documents=house.documents,
             board=board,
             options=options,
-            drill=Drill(options.drill),
+            drill=Drill(options.drill, Point),
             stopping=stopping.is_set,
         )

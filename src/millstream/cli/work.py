@@ -11,6 +11,7 @@ from millstream.cli import frame
 from millstream.communication.errors import CommunicationError
 from millstream.config import ConfigError, Settings, load
 from millstream.delivery.errors import DeliveryError
+from millstream.drill import UnknownDrill
 from millstream.gmail.errors import BadCredentials, GmailError
 from millstream.intake.errors import BadPasswordRule, IntakeError
 from millstream.mailbox.errors import MailboxError
@@ -19,7 +20,7 @@ from millstream.storage.errors import StorageError
 
 Answer = TypeVar("Answer")
 
-WRONG = (BadCredentials, BadPasswordRule, ConfigError, QuotaError)
+WRONG = (BadCredentials, BadPasswordRule, ConfigError, QuotaError, UnknownDrill)
 FAILED = (CommunicationError, DeliveryError, GmailError, IntakeError, MailboxError, StorageError)
 
 

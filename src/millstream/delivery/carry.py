@@ -10,10 +10,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from millstream.communication.model import RunState
-from millstream.delivery.drill import Point
 from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Delivery, Disposition, Kind
+from millstream.delivery.options import Point
 from millstream.delivery.parcel import Parcel, write_letter
 from millstream.delivery.policy import Lane, Next, Verdict, backoff, judge, probe_gap
 from millstream.delivery.transport import Guarantee, Sent, Staged, Unsent, find_sent

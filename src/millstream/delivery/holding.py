@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from millstream.communication.model import Mode, RunState
-from millstream.delivery.drill import Drill
 from millstream.delivery.ledger import Grip, Ledger
 from millstream.delivery.meter import LaneMeter
 from millstream.delivery.model import Attempt, Delivery
-from millstream.delivery.options import UNREACHABLE, DeliveryOptions
+from millstream.delivery.options import UNREACHABLE, DeliveryOptions, Point
 from millstream.delivery.parcel import Documents
 from millstream.delivery.policy import Lane as LaneAct
 from millstream.delivery.policy import Verdict
 from millstream.delivery.store import LaneRow, LaneStore, Pulse
 from millstream.delivery.transport import DirectTransport, DraftTransport, Transport
+from millstream.drill import Drill
 from millstream.gmail.client import Gmail, MailboxClient
 from millstream.log import get_logger
 
@@ -50,7 +50,7 @@ class Tools:
     documents: Documents
     board: Board
     options: DeliveryOptions
-    drill: Drill = field(default_factory=lambda: Drill(None))
+    drill: Drill = field(default_factory=lambda: Drill(None, Point))
     stopping: Callable[[], bool] = lambda: False
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from millstream.quota import Limits
 
 UNREACHABLE = ("token_dead", "mail_service_off", "forbidden")
 """Park reasons under which Gmail answers nothing for a mailbox, so that nothing of it can be settled."""
+
+
+class Point(StrEnum):
+    """The points of the pipeline at which a process can die; for recovery drills."""
+
+    BEFORE_DRAFT = "before_draft"
+    AFTER_DRAFT_BEFORE_COMMIT = "after_draft_before_commit"
+    AFTER_COMMIT_BEFORE_SEND = "after_commit_before_send"
+    AFTER_SEND_BEFORE_COMMIT = "after_send_before_commit"
+    IN_SETTLE = "in_settle"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,6 @@ _VERBS = {
     "messages.send": _Verb("POST", write=True, content_type=_MAIL),
     "messages.get": _Verb("GET"),
     "messages.list": _Verb("GET"),
-    "messages.modify": _Verb("POST", write=True, content_type=_JSON),
     "history.list": _Verb("GET"),
     "labels.list": _Verb("GET"),
     "getProfile": _Verb("GET"),
@@ -187,7 +186,7 @@ class MailboxClient:
         """Messages added after a history id, a page of at most 500 records.
 
         A page may be empty and still have a next one. Raises HistoryExpired when Gmail no longer keeps the id, and
-        PageTokenInvalid when the page is gone: then begin again from ``last_record`` of the page before.
+        PageTokenInvalid when the page is gone: then ask again for the first one.
         """
         url = self._url(
             "/history",
@@ -210,13 +209,6 @@ class MailboxClient:
     async def list_send_as(self) -> tuple[SendAs, ...]:
         """The addresses the mailbox may write as."""
         return await self._call("settings.sendAs.list", self._url("/settings/sendAs"), decode.send_as)
-
-    async def modify_message(self, message_id: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Message:
-        """Put labels (by id) on a message and take others off it; done again it changes nothing more."""
-        body = orjson.dumps({"addLabelIds": add, "removeLabelIds": remove})
-        return await self._call(
-            "messages.modify", self._url(f"/messages/{_part(message_id)}/modify"), decode.message, body
-        )
 
     async def watch(self, topic: str, label_ids: tuple[str, ...] = (), behavior: WatchBehavior = "include") -> Watch:
         """Have Gmail tell a Pub/Sub topic (``projects/P/topics/T``) that this mailbox has news, for a week at most.

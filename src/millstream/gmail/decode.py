@@ -63,8 +63,7 @@ def page(document: Json, name: str, item: Callable[[Json], _Item]) -> Page[_Item
 def history(document: Json) -> HistoryPage:
     """A page of history: what was added, once each. A page with a next one may lack the list (lieer issue 120)."""
     added: dict[str, MessageRef] = {}
-    records = document.get("history") or ()
-    for record in records:
+    for record in document.get("history") or ():
         for entry in record.get("messagesAdded") or ():
             found = message_ref(entry["message"])
             added.setdefault(found.id, found)
@@ -72,7 +71,6 @@ def history(document: Json) -> HistoryPage:
         history_id=int(document["historyId"]),
         added=tuple(added.values()),
         next_page=document.get("nextPageToken") or None,
-        last_record=max((int(record["id"]) for record in records), default=None),
     )
 
 

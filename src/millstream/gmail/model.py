@@ -93,16 +93,11 @@ class Page(Generic[_Item]):
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Messages added since a history id, oldest first; ``history_id`` is the mailbox's present one.
-
-    ``last_record`` is the highest id of the page's records, None on a page without any. Ids ascend, so a reader that
-    has recorded this page may move its cursor there before it asks for the next.
-    """
+    """Messages added since a history id, oldest first; ``history_id`` is the mailbox's present one."""
 
     history_id: int
     added: tuple[MessageRef, ...] = ()
     next_page: str | None = None
-    last_record: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

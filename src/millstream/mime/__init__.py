@@ -11,7 +11,7 @@ from millstream.mime.letter import HEADER_DELIVERY, Attachment, Letter, Mailbox
 if TYPE_CHECKING:
     from millstream.mime.attachments import Attached
     from millstream.mime.clues import Clues
-    from millstream.mime.daemon import DaemonKind, DaemonReport, classify_daemon, read_daemon
+    from millstream.mime.daemon import DaemonKind, DaemonReport, read_daemon
     from millstream.mime.reading import MailKind, Reading, read
     from millstream.mime.reply import ReplyText
     from millstream.mime.status import DeliveryStatus, Severity
@@ -35,7 +35,6 @@ else:
             "Severity": "status",
             "Signed": "verdict",
             "Verdict": "verdict",
-            "classify_daemon": "daemon",
             "parts": "structure",
             "read": "reading",
             "read_daemon": "daemon",
@@ -68,7 +67,6 @@ __all__ = [
     "UnencodableText",
     "Verdict",
     "build",
-    "classify_daemon",
     "encoded_size",
     "parse_address",
     "parts",

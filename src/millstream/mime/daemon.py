@@ -71,16 +71,11 @@ class DaemonReport:
         return tuple(dict.fromkeys(map(lower, (*named, *self.failed_recipients))))
 
 
-def classify_daemon(message: bytes) -> DaemonKind:
-    """Whether a message is Gmail's limit notice, a bounce (or delay), or something else.
+def read_daemon(message: bytes) -> DaemonReport:
+    """The report in a message; attachments and returned bodies are not decoded. Never fails.
 
     A limit notice still has to stand in the thread of our own send: only the caller can see that.
     """
-    return read_daemon(message).kind
-
-
-def read_daemon(message: bytes) -> DaemonReport:
-    """The report in a message; attachments and returned bodies are not decoded. Never fails."""
     headers = read_headers(message)
     if not from_daemon(headers):
         return DaemonReport(DaemonKind.OTHER)

@@ -84,6 +84,11 @@ LABEL = re.compile(
 )
 """One line of the header block that Outlook and others put above what they quote."""
 
+ANY_LABEL = re.compile(
+    r"[ \t]{0,8}[*_]{0,2}(?P<label>[^\W\d_][^:：@<>\d]{0,24}?)[*_]{0,2}[ \t]?[:：](?=[ \t*_]|$|\S+@|[^\x00-\x7f])"
+)
+"""In any language: few words without a digit, and a colon. Of a header block only where more than it says so."""
+
 _DEVICE: Final = (
     r"iphone|ipad|ios|android|samsung|galaxy|huawei|xiaomi|redmi|honor|pixel|nokia|sony|motorola|blackberry|outlook|windows"
     r"|yahoo|gmx|web\.de|gmail|proton|aol|mail|e-?mail|handy|smartphone|phone|mobile|tablet|tablette|téléphone|portable"

@@ -24,6 +24,8 @@ _SHORTEST_DISCLAIMER: Final = 120
 _WORDS_OF_A_DISCLAIMER: Final = 3
 _LINK = re.compile(r"<https?:[^<>]*>|\(https?:[^()]*\)")
 _BRACKETS: Final = {ord("["): None, ord("]"): None}
+_DRAWN = re.compile(r"_{20,}")  # Outlook draws 32
+_TIME = re.compile(r"(?<![\d.])\d?\d[:.]\d\d(?![\d.])")
 _RULE = re.compile(r"[-_=*~#\s]{3,}")
 _BLANKS = re.compile(r"[ \t\u00a0\u2007\u202f\u200b\ufeff]+")
 _MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -117,8 +119,27 @@ def _opens_quotation(lines: list[str], number: int, bare: str) -> bool:
         return bare[0] in "-_=*" or _labels(lines, number + 1) > 1
     if phrases.DASHES_AROUND.fullmatch(bare):
         return _labels(lines, number + 1) > 1
+    if _DRAWN.fullmatch(bare):
+        return _is_header_block(lines[number + 1 : number + 1 + 2 * _BLOCK])
     label = phrases.LABEL.match(bare)
     return label is not None and label["from"] is not None and _labels(lines, number) >= _LABELS_OF_A_BLOCK
+
+
+def _is_header_block(lines: list[str]) -> bool:
+    """Whether lines begin with the header block of a quoted message, in any language: labels, and from whom or when.
+
+    An address in the first, or a time of day in any, tells it from a signature or a form below a line that the writer
+    drew.
+    """
+    found: dict[str, str] = {}
+    for line in lines:
+        label = phrases.ANY_LABEL.match(line[:_LONGEST_LINE])
+        if label is not None:
+            found.setdefault(label["label"], line[:_LONGEST_LINE])
+        elif line.strip():
+            break
+    block = list(found.values())
+    return len(block) >= _LABELS_OF_A_BLOCK and ("@" in block[0] or any(_TIME.search(line) for line in block))
 
 
 def _labels(lines: list[str], number: int) -> int:

@@ -13,6 +13,7 @@ _LONGEST_PART: Final = 1_400_000  # bytes as they came: 1 MB of base64
 LONGEST_FULL: Final = 1_000_000
 LONGEST_TEXT: Final = 100_000
 _MOST_TEXT_PARTS: Final = 10  # Apple Mail cuts a text in two round each picture
+_FOR_PROGRAMS: Final = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def is_body(part: Part) -> bool:
 def read_reply(parts: tuple[Part, ...]) -> ReplyText:
     """The text of a message's leaves. The plain form is read where it tells quotation apart, else the HTML."""
     bodies = [part for part in parts if is_body(part)]
-    if not bodies and len(parts) == 1 and parts[0].headers.content_type.startswith("multipart/"):
-        bodies = list(parts)  # a multipart whose boundary never comes: read as the text it shows
+    if not bodies and len(parts) == 1 and _is_read_alone(parts[0]):
+        bodies = list(parts)
     plain = _text([part for part in bodies if part.headers.content_type != "text/html"])
     found = cut(plain) if plain.strip() else Cut("", quoted=False)
     if not plain.strip() or not found.quoted or not found.text:
@@ -48,6 +49,17 @@ def read_reply(parts: tuple[Part, ...]) -> ReplyText:
         if html and (not plain.strip() or MARKS.search(html)):
             return _from_html(html_lines(html), plain)
     return ReplyText(found.text[:LONGEST_TEXT], plain[:LONGEST_FULL])
+
+
+def _is_read_alone(part: Part) -> bool:
+    """Whether the only part is read though it is no body: a message that is one text, to which its program gave a name.
+
+    Or a multipart whose boundary never comes: read as the text it shows.
+    """
+    kind = part.headers.content_type
+    if kind.startswith("multipart/"):
+        return True
+    return part.is_whole and kind.startswith("text/") and kind not in _FOR_PROGRAMS
 
 
 def _from_html(lines: list[Line], plain: str) -> ReplyText:

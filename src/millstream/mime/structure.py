@@ -91,6 +91,11 @@ class Part:
         """About how many bytes the body has when decoded; nothing is decoded to tell."""
         return decoded_size(self.message, self.start, self.end, self.headers.transfer_encoding)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the message itself and not a part of one."""
+        return _head_end(self.message, 0, len(self.message))[1] == self.start
+
     def content(self, most: int | None = None) -> bytes:
         """The body out of its transfer encoding; of a long one what the first ``most`` bytes hold."""
         end = self.end if most is None else min(self.end, self.start + most)

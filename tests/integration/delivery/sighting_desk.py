@@ -16,7 +16,7 @@ from millstream.delivery.store import LaneStore
 from millstream.delivery.suppression import Suppressions
 from millstream.delivery.transport import newest
 from millstream.gmail.client import MailboxClient
-from millstream.mime.daemon import DaemonKind, classify_daemon
+from millstream.mime.daemon import DaemonKind, read_daemon
 from millstream.storage.pool import Pool
 from millstream.work.events import Events
 
@@ -160,7 +160,7 @@ class Office:
             if message.id in self._read:
                 continue
             found = await mailbox.get_message(message.id, format="raw")
-            if classify_daemon(found.raw or b"") is not DaemonKind.LIMIT_NOTICE:
+            if read_daemon(found.raw or b"").kind is not DaemonKind.LIMIT_NOTICE:
                 continue
             at = found.internal_date or datetime.now(UTC)
             async with self.pool.connection() as conn:

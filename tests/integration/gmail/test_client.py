@@ -54,7 +54,6 @@ CALLS = [
      f"{PATH}/messages?labelIds=SENT&labelIds=L1&q=a+b&maxResults=7&pageToken=p"),
     ("messages.list", lambda box: box.list_messages(include_spam_trash=True), "GET",
      f"{PATH}/messages?maxResults=500&includeSpamTrash=true"),
-    ("messages.modify", lambda box: box.modify_message("m/1", ("L1",)), "POST", f"{PATH}/messages/m%2F1/modify"),
     ("history.list", lambda box: box.list_history(2**63, "SENT"), "GET",
      f"{PATH}/history?startHistoryId=9223372036854775808&historyTypes=messageAdded&labelId=SENT&maxResults=500"),
     ("labels.list", lambda box: box.list_labels(), "GET", f"{PATH}/labels"),
@@ -148,12 +147,6 @@ async def test_a_watch_without_an_answer_is_simply_asked_for_again(google, box) 
     assert (caught.value.temporary, caught.value.effect) == (True, Effect.NO)
 
 
-async def test_labels_are_put_on_a_message_and_taken_off(google, box) -> None:
-    google.usual = lambda _asked: web.json_response({"id": "m", "threadId": "t", "labelIds": ["L1"]})
-    assert (await box.modify_message("m", ("L1",), ("INBOX",))).label_ids == ("L1",)
-    assert json.loads(google.asked[0].body) == {"addLabelIds": ["L1"], "removeLabelIds": ["INBOX"]}
-
-
 async def test_a_page_that_is_gone_is_told_from_a_wrong_question(google, box) -> None:
     google.usual = lambda _asked: web.json_response(
         {"error": {"code": 400, "message": "Invalid pageToken"}}, status=400
@@ -161,23 +154,6 @@ async def test_a_page_that_is_gone_is_told_from_a_wrong_question(google, box) ->
     for call in (box.list_history(7, page_token="old"), box.list_messages(page_token="old")):
         with pytest.raises(errors.PageTokenInvalid):
             await call
-
-
-async def test_the_cursor_can_move_page_by_page(google, box) -> None:
-    google.answers = [
-        web.json_response({"historyId": "99", "nextPageToken": "2"}),
-        web.json_response({"history": [{"id": "8"}, {"id": "10"}], "historyId": "99", "nextPageToken": "3"}),
-        web.json_response({"historyId": "99"}),
-    ]
-    seen = []
-    page_token = None
-    while True:
-        page = await box.list_history(7, page_token=page_token)
-        seen.append(page.last_record)
-        page_token = page.next_page
-        if page_token is None:
-            break
-    assert seen == [None, 10, None]
 
 
 class Renewing:

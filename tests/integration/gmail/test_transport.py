@@ -203,17 +203,28 @@ async def test_a_redirect_is_not_followed(google, status) -> None:
     assert caught.value.effect is Effect.UNKNOWN
 
 
-async def test_a_slow_answer_is_waited_for(rude) -> None:
+@pytest.mark.parametrize("head", [b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", b'{"id":'])
+async def test_a_slow_answer_is_waited_for(rude, head) -> None:
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id":"r-1"}'
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
     async def dribble(server, reader, writer) -> None:
         await server.read_request(reader)
-        for piece in (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 12\r\n\r\n", b'{"id":', b'"r-1"}'):
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0)
+        cut = answer.index(head) + len(head)
+        writer.write(answer[:cut])
+        await writer.drain()
+        begun.set()
+        await go_on.wait()
+        writer.write(answer[cut:])
+        await writer.drain()
 
     server = await rude(dribble)
     async with mailbox(server.url) as box:
-        assert (await box.get_draft("r-1")).id == "r-1"
+        asked = asyncio.create_task(box.get_draft("r-1"))
+        await begun.wait()
+        assert not asked.done()
+        go_on.set()
+        assert (await asked).id == "r-1"
 
 
 async def test_connections_are_kept_and_shared_by_mailboxes(rude) -> None:

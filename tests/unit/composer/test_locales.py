@@ -32,6 +32,18 @@ def test_counts_take_the_plural_form_of_the_language() -> None:
     assert facts("fr-FR").counted({"one": "{count} achat", "other": "{count} achats"}, 0) == "0 achat"
 
 
+def _month_names_alone(tag: str) -> list[str]:
+    names: list[str] = json.loads(facts(tag, "EUR").for_typst())["months"]["alone"]
+    return names[:2]
+
+
+def test_no_locale_gets_the_words_of_one_that_was_used_before() -> None:
+    assert _month_names_alone("ja-JP") == ["1月", "2月"]
+    assert _month_names_alone("fr") == _month_names_alone("fr-CH") == ["janv.", "févr."]
+    assert _month_names_alone("es-CL") == ["ene.", "feb."]
+    assert _month_names_alone("pl") == ["sty", "lut"]
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_document_writes_exactly_what_the_mail_writes(
     own: Callable[..., Composer], greeting: dict[str, Any], locale: str

@@ -2,7 +2,7 @@
 
 import pytest
 
-from millstream.mime import Attachment, DaemonKind, DeliveryStatus, build, classify_daemon, read_daemon
+from millstream.mime import Attachment, DaemonKind, DeliveryStatus, build, read_daemon
 
 HEAD = [
     "Return-Path: <>",
@@ -60,53 +60,53 @@ def report(status: str, *, action: str = "failed", head: tuple[str, ...] = (), f
 
 
 def test_gmails_limit_notice_is_one_whatever_its_words():
-    assert classify_daemon(NOTICE) is DaemonKind.LIMIT_NOTICE
-    assert classify_daemon(NOTICE.replace(b"\r\n", b"\n")) is DaemonKind.LIMIT_NOTICE
-    assert classify_daemon(NOTICE.partition(b"\r\n\r\n")[0]) is DaemonKind.LIMIT_NOTICE
+    assert read_daemon(NOTICE).kind is DaemonKind.LIMIT_NOTICE
+    assert read_daemon(NOTICE.replace(b"\r\n", b"\n")).kind is DaemonKind.LIMIT_NOTICE
+    assert read_daemon(NOTICE.partition(b"\r\n\r\n")[0]).kind is DaemonKind.LIMIT_NOTICE
 
 
 @pytest.mark.parametrize("status", ["5.4.5", "4.7.0", "4.7.28"])
 def test_a_report_of_a_sending_limit_is_a_limit_notice(status):
-    assert classify_daemon(report(status)) is DaemonKind.LIMIT_NOTICE
+    assert read_daemon(report(status)).kind is DaemonKind.LIMIT_NOTICE
     assert not read_daemon(report(status)).statuses[0].permanent
 
 
 @pytest.mark.parametrize("status", ["5.1.1", "5.2.2", "5.4.50", "5.7.1", "4.4.1", ""])
 def test_a_report_about_a_recipient_is_a_bounce_even_if_it_speaks_of_limits(status):
-    assert classify_daemon(report(status)) is DaemonKind.BOUNCE
+    assert read_daemon(report(status)).kind is DaemonKind.BOUNCE
 
 
 def test_a_failed_recipient_makes_it_a_bounce():
     named = NOTICE.replace(
         b"Auto-Submitted", b"X-Failed-Recipients: ada@example.com, eve@example.com\r\nAuto-Submitted"
     )
-    assert classify_daemon(named) is DaemonKind.BOUNCE
+    assert read_daemon(named).kind is DaemonKind.BOUNCE
     assert read_daemon(named).failed_recipients == ("ada@example.com", "eve@example.com")
 
 
 def test_a_delayed_message_is_still_under_way_and_no_limit_notice():
-    assert classify_daemon(report("4.7.28", action="delayed")) is DaemonKind.BOUNCE
+    assert read_daemon(report("4.7.28", action="delayed")).kind is DaemonKind.BOUNCE
     assert not read_daemon(report("5.0.0", action="delayed")).statuses[0].permanent
 
 
 def test_a_remote_servers_rate_limit_is_not_ours():
-    assert classify_daemon(report("4.7.28", fields=("Remote-MTA: dns; mx.example.com",))) is DaemonKind.BOUNCE
+    assert read_daemon(report("4.7.28", fields=("Remote-MTA: dns; mx.example.com",))).kind is DaemonKind.BOUNCE
 
 
 def test_people_programs_and_forwarded_bounces_are_something_else(letter):
     person = NOTICE.replace(b"mailer-daemon@googlemail.com", b"ada@example.com").replace(b"<>", b"<ada@example.com>")
-    assert classify_daemon(person) is DaemonKind.OTHER
-    assert classify_daemon(NOTICE.replace(b"Return-Path: <>", b"Return-Path: <eve@example.com>")) is DaemonKind.OTHER
-    assert classify_daemon(NOTICE.replace(b"auto-replied", b"no")) is DaemonKind.OTHER
+    assert read_daemon(person).kind is DaemonKind.OTHER
+    assert read_daemon(NOTICE.replace(b"Return-Path: <>", b"Return-Path: <eve@example.com>")).kind is DaemonKind.OTHER
+    assert read_daemon(NOTICE.replace(b"auto-replied", b"no")).kind is DaemonKind.OTHER
     forwarded = build(letter(attachments=(Attachment("bounce.eml", "application/octet-stream", report("5.1.1")),)))
-    assert classify_daemon(forwarded) is DaemonKind.OTHER
-    assert classify_daemon(b"") is DaemonKind.OTHER
+    assert read_daemon(forwarded).kind is DaemonKind.OTHER
+    assert read_daemon(b"").kind is DaemonKind.OTHER
 
 
 def test_a_bounce_from_another_server_is_known_by_its_form():
     foreign = report("5.1.1").replace(b"mailer-daemon@googlemail.com", b"exchange7@corp.example")
-    assert classify_daemon(foreign) is DaemonKind.BOUNCE
-    assert classify_daemon(foreign.replace(b"Auto-Submitted: auto-replied\r\n", b"")) is DaemonKind.BOUNCE
+    assert read_daemon(foreign).kind is DaemonKind.BOUNCE
+    assert read_daemon(foreign.replace(b"Auto-Submitted: auto-replied\r\n", b"")).kind is DaemonKind.BOUNCE
 
 
 def test_a_report_tells_recipient_status_origin_and_our_delivery():

@@ -42,6 +42,11 @@ PLAIN = {
     .replace("To", "À")
     .replace("Subject", "Objet"),
     "a rule and a header block": f"{'_' * 32}\n{HEADER}",
+    "a rule and a header block in Hungarian": f"{'_' * 40}\n\nFeladó: Bank <s@bank.example>\nElküldve: kedd\n"
+    f"Címzett: Ada\nTárgy: Kivonat\n\n{QUOTED}",
+    "a rule and a header block in Greek, bold": f"{'_' * 20}\n*Από:* Bank\n*Στάλθηκε:* Τρίτη 3/11/2026 17:15\n"
+    f"*Προς:* Ada\n\n{QUOTED}",
+    "a rule and a header block in Hebrew": f"\u200f{'_' * 32}\nמאת: Bank\nנשלח: 17:15 3.11.2026\nאל: Ada\n\n{QUOTED}",
     "a forwarded message": f"---------- Forwarded message ---------\n{HEADER}",
 }
 HTML = {
@@ -80,6 +85,26 @@ def test_quoted_text_is_never_part_of_an_html_answer(shape, words):
     assert found.text.split() == words.split()
 
 
+NAMED = 'Content-Disposition: attachment; filename="a"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("text/plain", "<b>Yes.</b>"), ("text/html", "Yes."), ("text/x-note", "<b>Yes.</b>")]
+)
+def test_a_message_that_is_one_text_is_read_though_it_has_a_file_name(kind, text):
+    found = read(f"From: ada@example.com\nContent-Type: {kind}\n{NAMED}\n\n<b>Yes.</b>\n".encode())
+    assert found.reply is not None
+    assert found.reply.text == text
+    assert [one.name for one in found.attachments] == ["a"]
+
+
+def test_a_file_is_not_read_where_it_is_a_part_or_for_programs():
+    inner = f"Content-Type: text/plain\n{NAMED}\n\nYes.\n"
+    part = f'From: ada@example.com\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n{inner}--b--\n'
+    card = f"From: ada@example.com\nContent-Type: text/vcard\n{NAMED}\n\nBEGIN:VCARD\n"
+    assert [read(one.encode()).reply for one in (part, card)] == [ReplyText("", "")] * 2
+
+
 @pytest.mark.parametrize("shape", HTML)
 def test_html_marks_help_where_the_plain_text_has_none(shape):
     found = reply(f"Please wait.\n\n{OURS}\n", f"<div>Please wait.</div>{HTML[shape]}")
@@ -89,6 +114,24 @@ def test_html_marks_help_where_the_plain_text_has_none(shape):
 def test_a_line_of_the_writers_right_above_an_attribution_is_kept():
     text = f"My number is 030 5550100\nOn Tue, 3 Nov 2026 at 17:15, Bank <s@bank.example> wrote:\n{MARKED}"
     assert reply(text).text == "My number is 030 5550100"
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Ada Moor\nTel: 030 5550100\nMobil: 0170 5550100\nE-mail: ada@example.com",
+        "Tel: 030 5550100\nMobil: 0170 5550100\nE-mail: ada@example.com",
+        "Please note: it is urgent.\nI call at 17:15.\nAda: yes.",
+        "Name: Ada\nName: at 17:15\nName: Bo",
+        "Name: Ada\nTime: 17:15\nthe rest",
+    ],
+)
+def test_a_line_that_the_writer_drew_opens_no_quotation(below):
+    assert reply(f"My answer is no.\n{'_' * 32}\n{below}\n\nThat is all.\n").text.endswith("That is all.")
+
+
+def test_a_short_line_of_underscores_opens_no_quotation():
+    assert reply(f"No.\n{'_' * 19}\nOd: s@bank.example\nKomu: Ada\nKdy: 17:15\n").text.endswith("Kdy: 17:15")
 
 
 def test_answers_between_and_below_quoted_lines_are_kept_in_order():

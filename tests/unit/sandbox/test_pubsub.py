@@ -7,6 +7,7 @@ import pytest
 from millstream.sandbox.pubsub.broker import Broker
 from millstream.sandbox.pubsub.errors import InvalidArgument, NotAllowed, NotThere
 from millstream.sandbox.pubsub.settings import SubscriptionSettings, TopicSettings
+from millstream.sandbox.pubsub.subscription import Given
 
 TOPIC, NAME = "projects/p/topics/t", "projects/p/subscriptions/s"
 
@@ -19,7 +20,7 @@ def broker():
 async def test_a_lease_that_ends_brings_the_message_again(broker):
     subscription = broker.subscription(NAME)
     broker.publish(TOPIC, b"x")
-    (first,) = await subscription.pull(10, wait=0, deadline=0.02)
+    (first,) = await subscription.pull(10, wait=0, deadline=0.2)
     assert await subscription.pull(10, wait=0) == []
     (second,) = await subscription.pull(10, wait=5)
     assert (first.message, first.attempt, second.attempt) == (second.message, 1, 2)
@@ -41,19 +42,27 @@ async def test_a_deadline_is_moved_on_or_given_up(broker):
 
 async def test_who_waits_gets_what_comes_and_no_two_get_the_same(broker):
     subscription = broker.subscription(NAME)
-    waiting = [asyncio.create_task(subscription.pull(1, wait=5)) for _ in range(3)]
-    await asyncio.sleep(0)
-    for data in (b"a", b"b", b"c"):
-        broker.publish(TOPIC, data)
-    got = [given.message.data for pulled in await asyncio.gather(*waiting) for given in pulled]
-    assert sorted(got) == [b"a", b"b", b"c"]
+
+    async def publish() -> list[Given]:
+        for data in (b"a", b"b", b"c"):
+            broker.publish(TOPIC, data)
+        return []
+
+    async with asyncio.timeout(30):  # who is told of nothing looks again after a minute
+        pulled = await asyncio.gather(*(subscription.pull(1, wait=60) for _ in range(3)), publish())
+    assert sorted(given.message.data for one in pulled for given in one) == [b"a", b"b", b"c"]
+    assert [len(one) for one in pulled] == [1, 1, 1, 0]
 
 
 async def test_who_waits_for_a_subscription_that_goes_away_is_told(broker):
-    waiting = asyncio.create_task(broker.subscription(NAME).pull(1, wait=60))
-    await asyncio.sleep(0)
-    broker.delete_subscription(NAME)
-    assert await waiting == []
+    async def delete() -> None:
+        broker.delete_subscription(NAME)
+
+    async with asyncio.timeout(30):  # half as long as who is not told would wait
+        pulled, _ = await asyncio.gather(broker.subscription(NAME).pull(1, wait=60), delete())
+    assert pulled == []
+    with pytest.raises(NotThere):
+        broker.subscription(NAME)
 
 
 async def test_an_answer_holds_no_more_than_was_asked_for(broker):
