@@ -63,7 +63,7 @@ def _modules(folder: Path) -> Iterator[Module]:
 def _files() -> Iterator[Path]:
     """What belongs to the project: no environments, no caches, no repository."""
     for top in sorted(ROOT.iterdir()):
-        if top.is_file():
+        if top.is_file() and top.name != ".git":  # a file in a linked work tree
             yield top
         elif top.name in (".ci", "bench", "changelog.d", "docs", "examples", "src", "tests"):
             yield from (path for path in sorted(top.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)

@@ -8,6 +8,16 @@ from types import MappingProxyType
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from millstream.config.exstream import EmailEventSettings, ExstreamSettings, ExstreamTokenSettings, NextStepSettings
+from millstream.config.intake import (
+    IntakeFolderSettings,
+    IntakeHttpSettings,
+    IntakeKeySettings,
+    IntakePullSettings,
+    IntakeSettings,
+    IntakeSmtpSettings,
+    OutputSettings,
+)
 from millstream.config.reading import MailboxSettings, PushSettings, WebSettings
 from millstream.config.sections import (
     ComposerSettings,
@@ -58,6 +68,17 @@ class Settings(BaseSettings):
     mailbox: MailboxSettings = MailboxSettings()
     push: PushSettings = PushSettings()
     web: WebSettings = WebSettings()
+    exstream: ExstreamSettings = ExstreamSettings()
+    exstream_tokens: ExstreamTokenSettings = ExstreamTokenSettings()
+    next_steps: NextStepSettings = NextStepSettings()
+    email_events: EmailEventSettings = EmailEventSettings()
+    intake: IntakeSettings = IntakeSettings()
+    intake_keys: IntakeKeySettings = IntakeKeySettings()
+    outputs: OutputSettings = OutputSettings()
+    intake_folder: IntakeFolderSettings = IntakeFolderSettings()
+    intake_http: IntakeHttpSettings = IntakeHttpSettings()
+    intake_smtp: IntakeSmtpSettings = IntakeSmtpSettings()
+    intake_pull: IntakePullSettings = IntakePullSettings()
     composer: ComposerSettings = ComposerSettings()
     logging: LoggingSettings = LoggingSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -95,6 +116,11 @@ class Settings(BaseSettings):
     def documents_url(self) -> str:
         """The document store: a folder's path or a bucket's URL."""
         return self.documents.url or str(self.folder / "documents")
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where what came in lies until it is a run."""
+        return self.intake.spool or self.folder / "spool"
 
     @property
     def token_folder(self) -> Path:

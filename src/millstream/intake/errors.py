@@ -8,7 +8,11 @@
     ├── RunClosed           the run was cancelled: it takes nothing in
     ├── ComposerFailed      there is no composer for what is to be composed, or its template is broken
     ├── DocumentsFailed     the document store is full, away, or refuses us
-    └── LedgerFailed        the database is away or full for longer than we wait, or refuses us
+    ├── LedgerFailed        the database is away or full for longer than we wait, or refuses us
+    ├── Unreadable          what was handed in is none of what its door takes: manifest, index, message
+    ├── NotYet              what it names is missing or half written, and may still come
+    ├── SpoolFull           there is no room for what is coming in
+    └── UnknownConsignment  nothing of this number came in
     RecordFault             never leaves this room: it harms one record only
     ├── RecordProblem       no communication can be made of it: a reject
     ├── Unfit               a communication that cannot leave: a hold
@@ -45,6 +49,26 @@ class DocumentsFailed(IntakeError):
 
 class LedgerFailed(IntakeError):
     """The database is away or full for longer than we wait, or refuses us."""
+
+
+class Unreadable(IntakeError):
+    """What was handed in cannot be read; `line` is where, from 1, and 0 where that is not known."""
+
+    def __init__(self, text: str, *, line: int = 0) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+class NotYet(IntakeError):
+    """What was handed in names something that is missing or half written, and may still come."""
+
+
+class SpoolFull(IntakeError):
+    """There is no room for what is coming in."""
+
+
+class UnknownConsignment(IntakeError):
+    """Nothing of this number came in."""
 
 
 class RecordFault(ValueError):

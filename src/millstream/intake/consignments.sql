@@ -1,0 +1,96 @@
+-- name: receive
+-- Write offers down, each key once. A key that is there already answers with what it is; the caller compares digests.
+WITH offered AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(:offers::json) AS o(
+        place_in_list integer, door text, key text, digest text, kind text, place text, size bigint, run_key text,
+        pool text, mode text, policy jsonb, facts jsonb, source text)
+), written AS (
+    INSERT INTO consignment (door, key, digest, kind, place, size, run_key, pool, mode, policy, facts, source)
+    SELECT DISTINCT ON (door, key) door, key, digest, kind, place, size, run_key, pool, mode, policy, facts, source
+    FROM offered ORDER BY door, key, place_in_list
+    ON CONFLICT (door, key) DO NOTHING
+    RETURNING id, door, key, digest, state, receipt, problem, run_key
+)
+SELECT o.place_in_list, o.digest AS offered_digest, w.id IS NOT NULL AS new,
+    coalesce(w.id, c.id) AS id, coalesce(w.digest, c.digest) AS digest, coalesce(w.state, c.state) AS state,
+    coalesce(w.receipt, c.receipt) AS receipt, coalesce(w.problem, c.problem) AS problem,
+    coalesce(w.run_key, c.run_key) AS run_key
+FROM offered o
+LEFT JOIN written w ON w.door = o.door AND w.key = o.key
+LEFT JOIN consignment c ON c.door = o.door AND c.key = o.key
+ORDER BY o.place_in_list;
+
+-- name: claim
+-- Take what is due and in nobody's hands; of one run key so many together that each is worth its transaction.
+WITH due AS (
+    SELECT id FROM consignment WHERE due_at <= now() AND (leased_until IS NULL OR leased_until < now())
+    ORDER BY due_at, id LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE consignment c SET holder = :holder, leased_until = now() + make_interval(secs => :seconds)
+FROM due WHERE c.id = due.id
+RETURNING c.id, c.door, c.key, c.digest, c.kind, c.place, c.size, c.run_key, c.pool, c.mode, c.policy, c.facts,
+    c.source, c.tries, c.received_at;
+
+-- name: keep!
+-- The holder lives.
+UPDATE consignment SET leased_until = now() + make_interval(secs => :seconds) WHERE holder = :holder AND id = ANY(:ids);
+
+-- name: taken
+-- They are a run's communications now, with what became of their lines; only their holder may say so.
+UPDATE consignment c SET state = 'taken', due_at = NULL, taken_at = now(), holder = NULL, leased_until = NULL,
+    problem = NULL, receipt = t.receipt, run_id = :run_id
+FROM json_to_recordset(:taken::json) AS t(id bigint, receipt jsonb)
+WHERE c.id = t.id AND c.holder = :holder
+RETURNING c.id;
+
+-- name: put_off!
+-- Not now: it is tried again after a while.
+UPDATE consignment SET due_at = now() + make_interval(secs => :seconds), tries = tries + :counted, problem = :problem,
+    holder = NULL, leased_until = NULL
+WHERE id = ANY(:ids) AND holder = :holder;
+
+-- name: fail
+-- It cannot be taken: a person is told by an event.
+WITH failed AS (
+    UPDATE consignment SET state = 'failed', due_at = NULL, tries = tries + 1, problem = :problem, holder = NULL,
+        leased_until = NULL
+    WHERE id = :id AND holder = :holder
+    RETURNING id, door, source, key, run_key
+)
+INSERT INTO event (kind, subject, payload)
+SELECT 'intake.failed', 'consignment:' || id,
+    jsonb_build_object('door', door, 'source', source, 'key', key, 'run', run_key, 'error', :problem::text) || :facts::jsonb
+FROM failed RETURNING id;
+
+-- name: again<!
+-- A person mended the cause of a failure: it is taken again.
+UPDATE consignment SET state = 'received', due_at = now(), tries = 0, tidied_at = NULL
+WHERE id = :id AND state = 'failed' RETURNING id;
+
+-- name: find_one^
+SELECT id, door, key, digest, kind, place, size, run_key, pool, mode, source, state, tries, receipt, problem, received_at,
+    taken_at, tidied_at, facts
+FROM consignment WHERE id = :id;
+
+-- name: list_newest
+SELECT id, door, source, run_key, size, state, tries, receipt, problem, received_at, taken_at FROM consignment
+WHERE (:door::text IS NULL OR door = :door) AND (:state::text IS NULL OR state = :state)
+ORDER BY id DESC LIMIT :most;
+
+-- name: untidy
+-- Whose files are still where the door found or put them.
+SELECT id, door, key, digest, kind, place, size, run_key, pool, mode, policy, facts, source, tries, received_at, state,
+    problem, taken_at
+FROM consignment WHERE tidied_at IS NULL AND state <> 'received' AND (:door::text IS NULL OR door = :door)
+ORDER BY id LIMIT :most;
+
+-- name: tidied!
+UPDATE consignment SET tidied_at = now() WHERE id = ANY(:ids);
+
+-- name: doors
+-- How many communications came in by which door.
+SELECT door, count(*) AS consignments, coalesce(sum((receipt ->> 'new')::bigint), 0)::bigint AS communications
+FROM consignment WHERE :run_key::text IS NULL OR run_key = :run_key GROUP BY door ORDER BY door;
+
+-- name: waiting^
+SELECT count(*) AS consignments FROM consignment WHERE due_at IS NOT NULL;

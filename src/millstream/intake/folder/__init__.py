@@ -1,0 +1,1 @@
+"""The door for files: Exstream's output tree, watched."""

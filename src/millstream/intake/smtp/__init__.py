@@ -1,0 +1,1 @@
+"""The door for SMTP: a submission server for an existing mail connector."""
