@@ -165,8 +165,10 @@ class Arrived:
         return cls(len(each), sum(max(0, got - 1) for got in each), sum(got == 0 for got in each))
 
 
-def write_settings(folder: Path, cast: Cast, sandbox_url: str, key_file: Path, *, storm: bool) -> Path:
-    """The configuration a user would write, pointed at the sandbox."""
+def write_settings(
+    folder: Path, cast: Cast, sandbox_url: str, key_file: Path, *, storm: bool, intake: str = ""
+) -> Path:
+    """The configuration a user would write, pointed at the sandboxes; `intake` holds the sections of the open door."""
     pool = ", ".join(f'"{mailbox}"' for mailbox in cast.mailboxes)
     # Shorter waits than in earnest, so that a person sees recovery happen; the rules are the same.
     patience = "call_seconds = 3\n" if storm else ""
@@ -196,7 +198,7 @@ recheck_seconds = 4
 poll_seconds = 3
 poll_sending_seconds = 1.5
 settle_seconds = 3
-"""
+{intake}"""
     path = folder / "millstream.toml"
     path.write_text(text, encoding="utf-8")
     return path

@@ -6,8 +6,9 @@ Every check is a read, or leaves nothing behind: a document is put and found aga
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
+from millstream.app.doctor_doors import examine_doors, examine_exstream
+from millstream.app.finding import Finding
 from millstream.app.options import gmail_options, token_source
 from millstream.app.reading import mailboxes
 from millstream.config import Settings
@@ -21,20 +22,14 @@ from millstream.storage.pool import connect
 _PROBE = b"millstream doctor: this document may be removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    check: str
-    ok: bool
-    detail: str
-    """What is so, or what is wrong and what to do."""
-
-
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Run every check in the order of the way; a failure does not stop the others."""
     yield await _database(settings)
     yield await _documents(settings)
+    async for finding in examine_exstream(settings):
+        yield finding
+    async for finding in examine_doors(settings):
+        yield finding
     senders = [mailbox for pool in settings.senders.pools.values() for mailbox in pool]
     if not senders:
         yield Finding("senders", ok=False, detail="no sender mailbox is set; add senders.pools to the configuration")

@@ -20,15 +20,14 @@ from rich.live import Live
 
 from millstream import log
 from millstream.app.demo import Arrived, Cast, Process, Sandbox, stage, write_driver, write_settings
+from millstream.app.demo_doors import Incoming, by_door
 from millstream.app.house import House, open_house
 from millstream.app.storm import Storm
-from millstream.app.submit import submit_driver
 from millstream.cli import frame, work
 from millstream.cli.demo_screen import Scene, draw, line, summary
 from millstream.cli.frame import Json
-from millstream.communication.model import Mode, Policy, Run
 from millstream.config import load
-from millstream.intake.submit import Receipt
+from millstream.intake.consignment import Door
 from millstream.work import events
 
 _ALL = 2_357
@@ -47,6 +46,7 @@ class Wish:
     customers: int
     storm: bool
     seed: int
+    door: Door
     stay: bool
     as_json: bool
 
@@ -60,26 +60,28 @@ class Play:
     folder: Path
     cast: Cast
     addresses: list[str]
-    run: Run
+    incoming: Incoming
     workers: list[Process] = field(default_factory=list)
-    receipt: Receipt = field(default_factory=Receipt)
     storm: Storm | None = None
     began: float = field(default_factory=time.monotonic)
     done_after: float | None = None
 
 
-def demo(
+def demo(  # noqa: PLR0913  a command has this many options
     *,
     customers: Annotated[int, typer.Option(min=1, max=_ALL, help="How many customers.")] = 500,
     everyone: Annotated[bool, typer.Option("--all", help=f"All {_ALL:,} customers.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="The same in a storm: see docs/explanation.")] = False,
     seed: Annotated[int, typer.Option(help="The storm's seed; the same seed blows the same.")] = 1,
+    intake: Annotated[
+        Door, typer.Option(help="The door by which statements come from the Exstream sandbox; driver: without it.")
+    ] = Door.PULL,
     leave: Annotated[bool, typer.Option("--exit", help="End at once instead of staying up to be looked at.")] = False,
     json: Json = False,
 ) -> None:
     """Compose real statements, deliver them through a Gmail sandbox, and count what arrived."""
     log.set_up("error")
-    wish = Wish(_ALL if everyone else customers, faults, seed, stay=not leave, as_json=json)
+    wish = Wish(_ALL if everyone else customers, faults, seed, intake, stay=not leave, as_json=json)
     outcome = work.run(lambda: _perform(wish), goes_on="the demo's folder is gone")
     if outcome["duplicates"] or outcome["missing"] > outcome["held"]:
         raise typer.Exit(frame.FAILED)
@@ -121,13 +123,14 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
         sandbox = Sandbox(url, session)
         key_file = folder / "service-account.json"
         key_file.write_bytes(await _key(session, url))
-        settings = load(write_settings(folder, cast, url, key_file, storm=wish.storm))
+        incoming = Incoming(wish.door, folder)
+        await incoming.begin(stack, session)
+        settings_file = write_settings(folder, cast, url, key_file, storm=wish.storm, intake=incoming.settings())
+        settings = load(settings_file)
         house = await stack.enter_async_context(open_house(settings))
         await house.lanes.register(settings.senders.pools)
-        run = await house.runs.open_run(
-            "statements", pool="default", mode=Mode.DRAFT, policy=Policy(), source="CDNOW purchase records"
-        )
-        play = Play(house, sandbox, folder, cast, addresses, run)
+        await incoming.open(stack, settings_file)
+        play = Play(house, sandbox, folder, cast, addresses, incoming)
         await stack.enter_async_context(_working(play, wish))
         yield play
 
@@ -158,11 +161,8 @@ async def _working(play: Play, wish: Wish) -> AsyncIterator[None]:
 
 async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> None:
     """Intake and lanes at the same time, until nothing moves any more."""
-
-    def heard(receipt: Receipt) -> None:
-        play.receipt = receipt
-
-    intake = asyncio.create_task(submit_driver(play.house, play.run, play.folder / "statements.jsonl", heard))
+    coming = play.incoming.come_in(play.house, play.folder / "statements.jsonl", play.cast.customers)
+    intake = asyncio.create_task(coming)
     said = 0.0
     try:
         with contextlib.ExitStack() as screen:
@@ -187,10 +187,10 @@ async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> 
 async def _scene(play: Play) -> Scene:
     for worker in play.workers:
         worker.measure()
-    progress = await play.house.runs.progress(play.run)
+    progress = await play.house.runs.progress_of_all()
     return Scene(
         customers=play.cast.customers,
-        composed=play.receipt.composed,
+        composed=play.incoming.composed,
         counts=progress.counts,
         moving=progress.moving,
         lanes=await play.house.lanes.lanes(),
@@ -211,7 +211,7 @@ async def _settled(play: Play, scene: Scene) -> bool:
 
 
 async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
-    progress = await play.house.runs.progress(play.run)
+    progress = await play.house.runs.progress_of_all()
     arrived = await Arrived.count(play.sandbox, play.addresses)
     state = await play.sandbox.get("state")
     seconds = play.done_after or time.monotonic() - play.began
@@ -219,7 +219,8 @@ async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
     own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     outcome: dict[str, Any] = {
         "customers": arrived.customers,
-        "composed": play.receipt.composed,
+        "doors": by_door(play.incoming),
+        "composed": play.incoming.composed,
         "accepted": accepted,
         "held": progress.of("held"),
         "failed": progress.of("failed"),

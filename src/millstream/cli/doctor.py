@@ -6,16 +6,17 @@ import dataclasses
 
 import typer
 
-from millstream.app.doctor import Finding, examine
+from millstream.app.doctor import examine
+from millstream.app.finding import Finding
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
 
 
 def doctor(*, json: Json = False) -> None:
-    """Check the whole path: database, documents, credentials, mailboxes.
+    """Check the whole path: database, documents, Exstream, doors, credentials, mailboxes.
 
-    It sends nothing and makes no draft; a small probe is put into the document store. Exit code 1 where something is
-    wrong; each line says what to do.
+    It sends nothing and makes no draft; a small probe is put into the document store, and into folders for a moment.
+    Exit code 1 where something is wrong; each line says what to do.
     """
 
     async def examined() -> list[Finding]:

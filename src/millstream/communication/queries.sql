@@ -100,6 +100,13 @@ SELECT disposition, count(*) AS deliveries,
                         OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
 FROM delivery WHERE run_id = :run_id GROUP BY disposition;
 
+-- name: progress_of_all
+-- The same for all runs.
+SELECT disposition, count(*) AS deliveries,
+       count(*) FILTER (WHERE disposition IN ('queued', 'drafted', 'sending')
+                        OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
+FROM delivery GROUP BY disposition;
+
 -- name: sighted
 -- How many deliveries of a run each kind of sighting was about.
 SELECT kind, count(*) AS deliveries FROM delivery, unnest(sighted) AS kind

@@ -165,6 +165,12 @@ class RunStore:
             rows = [row async for row in queries.progress(conn, run_id=run.id)]
         return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
 
+    async def progress_of_all(self) -> Progress:
+        """Where the deliveries of all runs stand now."""
+        async with self._pool.connection() as conn:
+            rows = [row async for row in queries.progress_of_all(conn)]
+        return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
+
     async def sighted(self, run: Run) -> dict[str, int]:
         """What was sighted about the run's deliveries: kind to number of deliveries; only those that occur."""
         async with self._pool.connection() as conn:
