@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from millstream.app.submit import submit_driver
 from millstream.communication.model import Mode, Policy
 from millstream.intake.consignment import Door
 from millstream.intake.consignments import ConsignmentStore
+from millstream.intake.options import Point
 from millstream.intake.submit import Receipt
 
 SERVICE = "statements"
@@ -31,6 +33,43 @@ _LOOK_EVERY = 0.5
 _QUIET_FOR = 30.0
 """Seconds without anything new after which what did not come will not."""
 _CALLER = "exstream"
+_DEATH = {"MILLSTREAM_INTAKE__DRILL": f"{Point.AFTER_RECEIPT}:20"}
+
+
+@dataclass(slots=True)
+class _Server:
+    """A door's server; one that has died is started again, as by any supervisor."""
+
+    arguments: list[str]
+    log_file: Path
+    _process: Process | None = None
+    _keeper: asyncio.Task[None] | None = None
+
+    async def start(self, environment: dict[str, str]) -> str:
+        self._process = Process(self.arguments, self.log_file, environment)
+        address = (await self._process.start(answers=True))["url"]
+        self._keeper = asyncio.create_task(self._keep())
+        return str(address)
+
+    async def _keep(self) -> None:
+        while self._process is not None:
+            if self._process.ended is not None:
+                self._process = Process(self.arguments, self.log_file)
+                await self._process.start(answers=True)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._process is not None:
+            await self._process.stop()
+
+
+def _free_port() -> int:
+    """A port that a server keeps over its restarts."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 @dataclass(slots=True)
@@ -40,6 +79,7 @@ class Incoming:
     door: Door
     folder: Path
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    port: int = field(default_factory=_free_port)
     told: dict[str, Any] = field(default_factory=dict)
     """What the Exstream sandbox says of itself; empty without one."""
     control: Sandbox | None = None
@@ -86,7 +126,7 @@ run = "{SERVICE}"
             case Door.HTTP:
                 return f"""
 [web]
-port = 0
+port = {self.port}
 
 [intake_http]
 tokens = {{ {_CALLER} = "{self.secret}" }}
@@ -94,7 +134,7 @@ tokens = {{ {_CALLER} = "{self.secret}" }}
             case Door.SMTP:
                 return f"""
 [intake_smtp]
-port = 0
+port = {self.port}
 run = "{SERVICE}"
 """
             case _:
@@ -109,16 +149,20 @@ per = "flow"
     def _tree(self) -> Path:
         return self.folder / "output"
 
-    async def open(self, stack: AsyncExitStack, settings_file: Path) -> None:
-        """Open the door: start its server where it has one, and tell Exstream where its output goes."""
+    async def open(self, stack: AsyncExitStack, settings_file: Path, *, dies: bool) -> None:
+        """Open the door: start its server where it has one, and tell Exstream where its output goes.
+
+        A server that `dies` kills itself when it has received something and told nobody, once; it is started again.
+        """
         if self.control is None:
             return
         self._tree.mkdir(exist_ok=True)
         command = {Door.HTTP: "web", Door.SMTP: "smtp"}.get(self.door)
         address = ""
         if command:
-            server = Process(["--config", str(settings_file), command, "--json"], self.folder / f"{command}.log")
-            address = (await server.start(answers=True))["url"]
+            arguments = ["--config", str(settings_file), command, "--json"]
+            server = _Server(arguments, self.folder / f"{command}.log")
+            address = await server.start(_DEATH if dies else {})
             stack.push_async_callback(server.stop)
         await self.control.post(
             "flows",

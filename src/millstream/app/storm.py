@@ -9,11 +9,15 @@ from pathlib import Path
 
 from millstream.app.demo import Cast, Process, Sandbox
 from millstream.delivery.options import Point
+from millstream.intake.consignment import Door
+from millstream.intake.options import Point as Taking
 
 _HANG = 5.0
 """Longer than the demo's client waits, so that it never hears of an effect that happened."""
 _TOKEN_DEAD_FOR = 12.0
 _RESTART_AFTER = 0.5
+_DELIVERY = "MILLSTREAM_DELIVERY__DRILL"
+_INTAKE = "MILLSTREAM_INTAKE__DRILL"
 
 
 def faults(seed: int) -> list[dict[str, object]]:
@@ -27,15 +31,25 @@ def faults(seed: int) -> list[dict[str, object]]:
     ]
 
 
+def _passed(door: Door) -> list[Taking]:
+    """The points of intake that a worker passes: a door with a server of its own receives there."""
+    if door is Door.DRIVER:
+        return []
+    return [point for point in Taking if door not in {Door.HTTP, Door.SMTP} or point is not Taking.AFTER_RECEIPT]
+
+
 class Storm:
     """Breaks things while a run leaves, and leaves the rest to Millstream."""
 
-    def __init__(self, sandbox: Sandbox, cast: Cast, *, seed: int) -> None:
+    def __init__(self, sandbox: Sandbox, cast: Cast, *, seed: int, door: Door = Door.DRIVER) -> None:
         self._sandbox = sandbox
         self._random = random.Random(seed)  # noqa: S311  a storm must be replayable, not unpredictable
         self._seed = seed
         self._ailing: Sequence[str] = self._random.sample(cast.mailboxes, min(3, len(cast.mailboxes)))
-        self._deaths = [f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}" for point in Point]
+        # Intake comes first: with a small run nothing is left to be taken in once lanes have begun to die.
+        self._deaths = [{_INTAKE: f"{point}:{self._random.randint(1, 3)}"} for point in _passed(door)] + [
+            {_DELIVERY: f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}"} for point in Point
+        ]
         self.kills = 0
 
     async def begin(self) -> None:
@@ -53,9 +67,8 @@ class Storm:
 
     async def keep_alive(self, arguments: Sequence[str], log_file: Path, workers: list[Process]) -> None:
         """Run the worker; it kills itself at every named point once, and is started again like by any supervisor."""
-        for death in [*self._deaths, None]:
-            environment = {"MILLSTREAM_DELIVERY__DRILL": death} if death else {}
-            worker = Process(arguments, log_file, environment)
+        for death in [*self._deaths, {}]:
+            worker = Process(arguments, log_file, death)
             workers.append(worker)
             await worker.start()
             while worker.ended is None:

@@ -129,7 +129,7 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
         settings = load(settings_file)
         house = await stack.enter_async_context(open_house(settings))
         await house.lanes.register(settings.senders.pools)
-        await incoming.open(stack, settings_file)
+        await incoming.open(stack, settings_file, dies=wish.storm)
         play = Play(house, sandbox, folder, cast, addresses, incoming)
         await stack.enter_async_context(_working(play, wish))
         yield play
@@ -141,7 +141,7 @@ async def _working(play: Play, wish: Wish) -> AsyncIterator[None]:
     arguments = ["--config", str(play.folder / "millstream.toml"), "worker"]
     tasks: list[asyncio.Task[None]] = []
     if wish.storm:
-        play.storm = Storm(play.sandbox, play.cast, seed=wish.seed)
+        play.storm = Storm(play.sandbox, play.cast, seed=wish.seed, door=wish.door)
         await play.storm.begin()
         tasks.append(asyncio.create_task(play.storm.mend_token()))
         tasks.append(asyncio.create_task(play.storm.keep_alive(arguments, play.folder / "worker.log", play.workers)))
