@@ -83,6 +83,7 @@ class ExstreamError(Exception):
 
     temporary: bool = False
     fault: ClassVar[Fault] = Fault.OURS
+    nothing_done: ClassVar[bool] = False
     what: ClassVar[str] = "the call failed"
     advice: ClassVar[str] = "Read Exstream's words in this message."
 
@@ -102,11 +103,7 @@ class ExstreamError(Exception):
         self.code = code
         self.text = text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
         self.retry_at = retry_at
-        self.effect = self._usual_effect(call) if effect is None else effect
-
-    @classmethod
-    def _usual_effect(cls, call: Call) -> Effect:
-        return call.worst
+        self.effect = effect or (Effect.NO if self.nothing_done else call.worst)
 
     @property
     def operation(self) -> str:
@@ -128,17 +125,10 @@ class ExstreamError(Exception):
         return f"{self.operation}{where}: {self.what}{detail}.{unknown} {self.advice}{until}"
 
 
-class _NothingDoneError(ExstreamError):
-    """An error after which nothing was done, whatever was asked for."""
-
-    @classmethod
-    def _usual_effect(cls, call: Call) -> Effect:  # noqa: ARG003  the answer is the same for every call
-        return Effect.NO
-
-
-class Refused(_NothingDoneError):
+class Refused(ExstreamError):
     """Exstream answered no. Nothing was done."""
 
+    nothing_done = True
     what = "Exstream refused"
 
 
@@ -228,22 +218,21 @@ class SaidFailure(Refused):
     fault = Fault.RESOURCE
     what = "the answer says that it failed"
     advice = "Read the engine's words in this message, and its message file."
-
-    @classmethod
-    def _usual_effect(cls, call: Call) -> Effect:
-        return call.worst
+    nothing_done = False
 
 
-class TokenRefused(_NothingDoneError):
+class TokenRefused(ExstreamError):
     """OTDS gives this client, grant or account no token."""
 
+    nothing_done = True
     what = "OTDS gives no token"
     advice = "Check the section [exstream_tokens]: layout, tenant, grant, client and account."
 
 
-class TokenAway(_NothingDoneError):
+class TokenAway(ExstreamError):
     """OTDS cannot be reached, or has an error of its own."""
 
+    nothing_done = True
     temporary = True
     fault = Fault.EXSTREAM
     what = "OTDS cannot be reached"
@@ -284,17 +273,19 @@ class Unreadable(Unclear):
     advice = "Check the address and proxies on the way; for a write look for evidence first."
 
 
-class EngineFault(_NothingDoneError):
+class EngineFault(ExstreamError):
     """An engine that runs as a web service answered with a fault; it composed nothing."""
 
+    nothing_done = True
     fault = Fault.RESOURCE
     what = "the engine composed nothing"
     advice = "Read the engine's words in this message, and the job folder on its machine."
 
 
-class FilesFault(_NothingDoneError):
+class FilesFault(ExstreamError):
     """A file cannot be written."""
 
+    nothing_done = True
     what = "the file could not be written"
     advice = "Look at the place that is named here."
 
