@@ -1,7 +1,7 @@
 """Exstream's own email events, in its own shape, so that reporting that reads them goes on reading.
 
-The shape is the vendor's (reference, 2.4): `expctr` says which kind of event it is, `user` repeats the customer's entries
-in the manifest, `exstreamEmailStatistics` says what became of the mail. `eventId` is the same however often an
+The shape is the vendor's (reference, 2.4): `expctr` says which kind of event it is, `user` repeats the customer's
+entries in the manifest, `exstreamEmailStatistics` says what became of the mail. `eventId` is the same however often an
 event is told: that is what a receiver knows it by.
 """
 

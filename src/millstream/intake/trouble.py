@@ -35,7 +35,6 @@ MOST: Final = 100
 _MOST_MESSAGES: Final = 64 * 1024 * 1024
 _MOST_REPORT: Final = 64 * 1024 * 1024
 _MOST_LINE: Final = 2_000
-_IN_MEMORY: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +145,7 @@ class Troubles:
         return troubles
 
     async def _messages(self, flow: FlowInstance, step: FlowStep) -> list[Trouble]:
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        with tempfile.TemporaryFile() as file:
             try:
                 await self.runtime.message_file(step.id, file, most=_MOST_MESSAGES)
             except NotFound:
@@ -190,7 +189,7 @@ class Troubles:
         return troubles
 
     async def _report(self, flow: FlowInstance, step: FlowStep, name: str, path: str) -> list[Trouble]:
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        with tempfile.TemporaryFile() as file:
             for artifact in dict.fromkeys((path, path.replace("\\", "/").rpartition("/")[2], name)):
                 file.seek(0)
                 file.truncate()

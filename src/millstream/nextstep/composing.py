@@ -47,7 +47,7 @@ class Generate(Plain):
         return await kept(step, outputs, tools, to="run")
 
     async def look(self, step: NextStep, tools: Tools) -> Found:  # noqa: ARG002  the protocol's shape
-        """Nothing stays in Exstream, and what comes is taken in once for each step; but a document for Empower stays."""
+        """Nothing stays in Exstream, and what comes is taken in once for a step; a document for Empower does stay."""
         if given(step, "empower", default=False):
             return Found("unknown", "unseen", "whether a document was made in Empower cannot be seen from here")
         return Found("no", "repeatable", "a composition leaves nothing behind in Exstream")

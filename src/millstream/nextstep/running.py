@@ -116,6 +116,6 @@ def _told(step: NextStep, thing: Job | FlowInstance | FlowStep) -> str:
 def _standing(job: Job) -> dict[str, str | None]:
     return {
         "status": str(job.status),
-        "started_at": job.started_at and job.started_at.isoformat(),
-        "ended_at": job.ended_at and job.ended_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "ended_at": job.ended_at.isoformat() if job.ended_at else None,
     }

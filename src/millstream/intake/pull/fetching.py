@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 ReadManifest = Callable[[Path], Iterable[CustomerOutputs]]
 """Reads an engine's manifest customer by customer. Blocking; raises IntakeError where it cannot be read."""
 
-_IN_MEMORY: Final = 4 * 1024 * 1024
 _CHUNK: Final = 64
 
 
@@ -128,7 +127,7 @@ async def _customers(
 
     async def one(customer: CustomerOutputs) -> list[Unpacked]:
         async with room:
-            with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder) as archive:
+            with tempfile.TemporaryFile(dir=folder) as archive:
                 try:
                     await runtime.customer_artifacts(step.id, customer.number, archive)
                 except NotFound as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,10 @@ class Shelves(Protocol):
         """An empty folder that nobody else has. Raises SpoolFull."""
 
     def keep(self, folder: Path, name: str) -> Path:
-        """Make it durable under a name; answers where it lies. Raises SpoolFull."""
+        """Make it durable under a name; answers where it lies. The same name again is the same folder."""
 
-    def forget(self, folder: Path) -> None:
-        """Drop a folder."""
+    def drop(self, folder: Path) -> None:
+        """Forget a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,34 +54,27 @@ class Hands:
         Raises:
             IntakeError: SpoolFull, LedgerFailed; nothing is promised, and the folder is dropped.
         """
-        kept = None
-        try:
-            kept = await asyncio.to_thread(self.spool.keep, folder, _name(handing))
-            accepted = await self.receiving.receive(
-                Offer(
-                    door=Door.PULL,
-                    key=handing.key,
-                    digest=handing.digest,
-                    kind=Kind.MANIFEST,
-                    place=f"file:{kept / MANIFEST}",
-                    size=handing.size,
-                    run_key=handing.run_key,
-                    pool=self.pool,
-                    mode=Mode(self.mode),
-                    facts=dict(handing.facts),
-                    source=handing.source,
-                )
+        kept = await asyncio.to_thread(self.spool.keep, folder, _name(handing))
+        accepted = await self.receiving.receive(
+            Offer(
+                door=Door.PULL,
+                key=handing.key,
+                digest=handing.digest,
+                kind=Kind.MANIFEST,
+                place=f"file:{kept / MANIFEST}",
+                size=handing.size,
+                run_key=handing.run_key,
+                pool=self.pool,
+                mode=Mode(self.mode),
+                facts=dict(handing.facts),
+                source=handing.source,
             )
-        except BaseException:
-            # A receipt that was written while its answer was lost names this folder, so it stays until it is swept:
-            # only what was never made durable goes.
-            if kept is None:
-                await asyncio.to_thread(self.spool.forget, folder)
-            raise
-        if not accepted.new:
-            await asyncio.to_thread(self.spool.forget, kept)
+        )
+        # The same key and digest is the same folder, and whoever was told of it first may not have read it yet.
+        if accepted.conflict or (not accepted.new and accepted.state == "taken"):
+            await asyncio.to_thread(self.spool.drop, kept)
         return accepted
 
 
 def _name(handing: Handing) -> str:
-    return f"pull-{handing.digest[:32]}"
+    return hashlib.sha256(f"{handing.key}\x00{handing.digest}".encode("utf-8", "replace")).hexdigest()[:40]

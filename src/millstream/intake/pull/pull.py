@@ -160,10 +160,10 @@ class Pull:
         try:
             haul = await fetch(self.runtime, made, folder, read=self.read, options=self.options, alive=alive)
         except BaseException:
-            await asyncio.to_thread(self.hands.spool.forget, folder)
+            await asyncio.to_thread(self.hands.spool.drop, folder)
             raise
         if not haul.customers:
-            await asyncio.to_thread(self.hands.spool.forget, folder)
+            await asyncio.to_thread(self.hands.spool.drop, folder)
             return None
         accepted = await self.hands.over(folder, self._handing(unit, made, digest=haul.digest, size=haul.size))
         log.info(
