@@ -85,7 +85,12 @@ TREE: dict[str, Leaf | Branch] = {
     ),
     "sandbox": Branch(
         "Servers that behave like the real services, also on their bad days.",
-        {"gmail": Leaf("millstream.cli.sandbox:gmail", "Run a Gmail sandbox on loopback until Ctrl-C.")},
+        {
+            "gmail": Leaf("millstream.cli.sandbox:gmail", "Run a Gmail sandbox on loopback until Ctrl-C."),
+            "exstream": Leaf(
+                "millstream.cli.sandbox_exstream:exstream", "Run an Exstream sandbox on loopback until Ctrl-C."
+            ),
+        },
     ),
     "audit": Branch(
         "The hash-chained record of every transition and decision.",

@@ -12,16 +12,27 @@ from millstream.communication.errors import CommunicationError
 from millstream.config import ConfigError, Settings, load
 from millstream.delivery.errors import DeliveryError
 from millstream.drill import UnknownDrill
+from millstream.exstream.errors import ExstreamError
 from millstream.gmail.errors import BadCredentials, GmailError
 from millstream.intake.errors import BadPasswordRule, IntakeError
 from millstream.mailbox.errors import MailboxError
+from millstream.nextstep.errors import NextStepError
 from millstream.quota import QuotaError
 from millstream.storage.errors import StorageError
 
 Answer = TypeVar("Answer")
 
 WRONG = (BadCredentials, BadPasswordRule, ConfigError, QuotaError, UnknownDrill)
-FAILED = (CommunicationError, DeliveryError, GmailError, IntakeError, MailboxError, StorageError)
+FAILED = (
+    CommunicationError,
+    DeliveryError,
+    ExstreamError,
+    GmailError,
+    IntakeError,
+    MailboxError,
+    NextStepError,
+    StorageError,
+)
 
 
 def settings() -> Settings:

@@ -11,7 +11,7 @@ import orjson
 
 from millstream.sandbox.gmail.account import Account, Watch
 from millstream.sandbox.gmail.errors import BadArgument, FrontEnd
-from millstream.sandbox.gmail.faults import Faults
+from millstream.sandbox.gmail.faults import FaultRule, Faults
 from millstream.sandbox.gmail.quota import Quota
 from millstream.sandbox.gmail.tokens import FULL, Access
 from millstream.sandbox.gmail.transit import Transit
@@ -96,7 +96,7 @@ class Room:
     world: World
     quota: Quota
     transit: Transit
-    faults: Faults
+    faults: Faults[FaultRule]
     notifier: Tells
 
 

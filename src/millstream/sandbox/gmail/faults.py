@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -76,28 +76,47 @@ _ODD = {
 }
 
 
-class FaultRule(BaseModel):
+class Rule(BaseModel):
+    """What the rules of every sandbox have: which calls they match, and how often they strike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    point: Point = Field(description="before, after (the effect, before the reply) or odd (valid but odd).")
+    kind: StrEnum = Field(description="What happens; see Kind.")
+    name: str = Field(default="", description="Shown in the ledger; default is point and kind.")
+    method: str = Field(default="*", description="Pattern of methods, for example drafts.send or messages.*.")
+    probability: float = Field(default=1.0, ge=0, le=1, description="Share of matching calls that are struck.")
+    positions: tuple[int, ...] = Field(default=(), description="Strike exactly these matching calls, counted from 1.")
+    times: int | None = Field(default=None, ge=1, description="Strike at most this often.")
+    seed: int | None = Field(default=None, description="Seed of the probability; default is the sandbox's seed.")
+
+    @property
+    def label(self) -> str:
+        """The name by which the ledger counts it."""
+        return self.name or f"{self.point.value}-{self.kind.value}"
+
+    def whom(self) -> str:
+        """Pattern of the mailboxes, or of whatever else is called, that the rule is about."""
+        return "*"
+
+
+class FaultRule(Rule):
     """One rule.
 
     It matches calls by Gmail method (`drafts.send`, `messages.*`, `oauth.token`, `*`) and by mailbox, and strikes by
     probability, or at positions among the calls it matched (1 is the first), at most `times` times.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    point: Point = Field(description="before, after (the effect, before the reply) or odd (valid but odd).")
     kind: Kind = Field(description="What happens; see Kind.")
-    name: str = Field(default="", description="Shown in the ledger; default is point and kind.")
-    method: str = Field(default="*", description="Pattern of Gmail methods, for example drafts.send or messages.*.")
     mailbox: str = Field(default="*", description="Pattern of mailbox addresses.")
-    probability: float = Field(default=1.0, ge=0, le=1, description="Share of matching calls that are struck.")
-    positions: tuple[int, ...] = Field(default=(), description="Strike exactly these matching calls, counted from 1.")
-    times: int | None = Field(default=None, ge=1, description="Strike at most this often.")
-    seed: int | None = Field(default=None, description="Seed of the probability; default is the sandbox's seed.")
     delay: float = Field(
         default=1.0, ge=0, description="Seconds: of slow, hang, lag and refused, and to the time in a refusal's text."
     )
     status: int = Field(default=502, ge=400, le=599, description="Status of an html fault.")
+
+    def whom(self) -> str:
+        """Pattern of mailbox addresses."""
+        return self.mailbox
 
     @model_validator(mode="after")
     def _check_point(self) -> Self:
@@ -111,29 +130,27 @@ class FaultRule(BaseModel):
             raise ValueError(f"a fault of kind {self.kind.value!r} cannot strike at point {self.point.value!r}")
         return self
 
-    @property
-    def label(self) -> str:
-        """The name by which the ledger counts it."""
-        return self.name or f"{self.point.value}-{self.kind.value}"
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
 
 
 @dataclass(slots=True)
-class _Watched:
-    rule: FaultRule
+class _Watched(Generic[AnyRule]):
+    rule: AnyRule
     key: str
     seen: int = 0
     struck: int = 0
 
 
-class Faults:
+class Faults(Generic[AnyRule]):
     """The rules in force and what they did so far."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._watched: list[_Watched] = []
+        self._watched: list[_Watched[AnyRule]] = []
         self._calls: Counter[tuple[str, str, str]] = Counter()
 
-    def add(self, rules: tuple[FaultRule, ...] | list[FaultRule]) -> None:
+    def add(self, rules: tuple[AnyRule, ...] | list[AnyRule]) -> None:
         """Switch rules on, beside those already in force."""
         for rule in rules:
             twins = sum(1 for watched in self._watched if watched.rule.label == rule.label)
@@ -151,7 +168,7 @@ class Faults:
             for watched in self._watched
         ]
 
-    def strike(self, point: Point, method: str, mailbox: str) -> FaultRule | None:
+    def strike(self, point: Point, method: str, mailbox: str) -> AnyRule | None:
         """The rule that spoils this call at this point, or None.
 
         Every rule that matches counts the call, also when another one strikes it. With a probability the verdict
@@ -169,7 +186,7 @@ class Faults:
                 struck = rule
         return struck
 
-    def _verdict(self, watched: _Watched, method: str, mailbox: str) -> bool:
+    def _verdict(self, watched: _Watched[AnyRule], method: str, mailbox: str) -> bool:
         rule = watched.rule
         count = (watched.key, method, mailbox)
         self._calls[count] += 1
@@ -185,7 +202,8 @@ class Faults:
         return draw < rule.probability * 2**64
 
 
-def _matches(rule: FaultRule, method: str, mailbox: str) -> bool:
+def _matches(rule: Rule, method: str, mailbox: str) -> bool:
+    whom = rule.whom()
     return (rule.method in ("*", method) or fnmatchcase(method, rule.method)) and (
-        rule.mailbox in ("*", mailbox) or fnmatchcase(mailbox, rule.mailbox)
+        whom in ("*", mailbox) or fnmatchcase(mailbox, whom)
     )

@@ -17,7 +17,7 @@ from millstream.sandbox.gmail.batch import Batch
 from millstream.sandbox.gmail.config import SandboxConfig
 from millstream.sandbox.gmail.control import Control
 from millstream.sandbox.gmail.errors import Refusal, ScopeInsufficient
-from millstream.sandbox.gmail.faults import Faults
+from millstream.sandbox.gmail.faults import FaultRule, Faults
 from millstream.sandbox.gmail.front import Front, refused
 from millstream.sandbox.gmail.keys import GOOGLE_KEY_ID, SigningKey
 from millstream.sandbox.gmail.oauth import OAuth
@@ -58,7 +58,7 @@ def build(config: SandboxConfig) -> web.Application:
     """A sandbox as an application; raises `quota.QuotaError` for limits that are none."""
     world = World(config)
     quota = Quota(config, world.clock)
-    faults = Faults(config.seed)
+    faults = Faults[FaultRule](config.seed)
     faults.add(config.faults)
     broker = Broker(config.topics, config.subscriptions)
     notifier = Notifier(world, broker, faults, quota)

@@ -12,7 +12,7 @@ import orjson
 from millstream.sandbox.gmail.account import Account, Watch
 from millstream.sandbox.gmail.api import Call, Method, Room, scopes
 from millstream.sandbox.gmail.errors import BadArgument, Forbidden, NotFound
-from millstream.sandbox.gmail.faults import Faults, Kind, Point
+from millstream.sandbox.gmail.faults import FaultRule, Faults, Kind, Point
 from millstream.sandbox.gmail.history import Record
 from millstream.sandbox.gmail.labels import checked_labels
 from millstream.sandbox.gmail.quota import Quota
@@ -31,7 +31,7 @@ _TOPIC: Final = re.compile(r"projects/([^/\s]+)/topics/[^/\s]+")
 class Notifier:
     """Tells topics of changes. It is the world's `on_change`."""
 
-    def __init__(self, world: World, broker: Broker, faults: Faults, quota: Quota) -> None:
+    def __init__(self, world: World, broker: Broker, faults: Faults[FaultRule], quota: Quota) -> None:
         self._world = world
         self._broker = broker
         self._faults = faults

@@ -62,6 +62,7 @@ CREATE TABLE exstream_job (
     tries          integer     NOT NULL DEFAULT 0,
     failure        text,
     consignment_id bigint REFERENCES consignment,
+    examined_at    timestamptz,                            -- when its steps and messages were read for exceptions
     seen_at        timestamptz NOT NULL DEFAULT now(),
     changed_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (domain, id)
@@ -96,6 +97,7 @@ CREATE TABLE next_step (
     holder       text,
     leased_until timestamptz,
     begun_at     timestamptz,
+    before       jsonb,                                    -- what stood at Exstream before the call, for looks after it
     reason       text,
     result       jsonb,
     created_at   timestamptz NOT NULL DEFAULT now(),
@@ -136,6 +138,13 @@ CREATE TABLE email_event (
     CHECK (due_at IS NOT NULL OR sent_at IS NOT NULL OR failure IS NOT NULL)
 );
 CREATE INDEX email_event_due ON email_event (due_at) WHERE due_at IS NOT NULL;
+
+-- How far the audit chain was read for deliveries that were accepted. Its entries are numbered in the order in which they
+-- become visible (the head's lock), so nothing can appear behind this place.
+CREATE TABLE email_event_place (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    seq    bigint NOT NULL
+);
 
 -- Others who get the same communication: [{"address", "name"}]. Each is a delivery of its own.
 ALTER TABLE communication ADD COLUMN copies jsonb NOT NULL DEFAULT '[]';
