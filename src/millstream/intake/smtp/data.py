@@ -6,6 +6,7 @@ from enum import Enum
 
 _LINE_END = b"\r\n"
 _END = b"\r\n.\r\n"
+_DOT = b".\r\n"
 _PAST_THE_LIMIT = 2
 
 
@@ -39,9 +40,9 @@ class Incoming:
         end = window.find(_END)
         rest = window[end + len(_END) :] if end >= 0 else b""
         self.size += len(chunk) - len(rest)
-        if self.size > self._most + len(_END):
+        if self.size > self._most + len(_DOT):
             self.refuse(Cut.TOO_LARGE)
-        if self.size > _PAST_THE_LIMIT * self._most + len(_END):
+        if self.size > _PAST_THE_LIMIT * self._most:
             self.cut = Cut.TOO_MUCH
         if self.cut is None:
             self._pieces.append(chunk[: len(chunk) - len(rest)] if rest else chunk)
