@@ -139,3 +139,5 @@ CREATE INDEX email_event_due ON email_event (due_at) WHERE due_at IS NOT NULL;
 
 -- Others who get the same communication: [{"address", "name"}]. Each is a delivery of its own.
 ALTER TABLE communication ADD COLUMN copies jsonb NOT NULL DEFAULT '[]';
+-- Which consignment brought it: so that a second try at the same one knows what the first had brought in.
+ALTER TABLE communication ADD COLUMN consignment_id bigint;
