@@ -1,1 +1,18 @@
-"""The door for SMTP: a submission server for an existing mail connector."""
+"""The door for SMTP: what an Exstream or StreamServe mail connector is pointed at."""
+
+from typing import TYPE_CHECKING
+
+from millstream import lazy
+
+if TYPE_CHECKING:
+    from millstream.intake.smtp.messages import MessagesSource
+    from millstream.intake.smtp.options import MailMap, SmtpOptions
+    from millstream.intake.smtp.server import SmtpDoor
+else:
+    # A worker reads messages and never listens: it shall not pay for a server.
+    __getattr__ = lazy.names(
+        __name__,
+        {"MailMap": "options", "MessagesSource": "messages", "SmtpDoor": "server", "SmtpOptions": "options"},
+    )
+
+__all__ = ["MailMap", "MessagesSource", "SmtpDoor", "SmtpOptions"]

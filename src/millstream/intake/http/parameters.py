@@ -1,0 +1,161 @@
+"""What a request tells beside its body: the run that it is for, or the facts of a single document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from millstream.communication.model import Mode, Policy, share_of
+from millstream.intake.errors import BadPasswordRule
+from millstream.intake.http.errors import Refused
+from millstream.intake.http.options import HttpOptions
+from millstream.intake.password import PasswordRule
+from millstream.mime.charset import decode, decode_words, one_line
+
+_MOST = 100
+_LONGEST = 200
+_LONGEST_VALUE = 10_000
+_RUN_WORDS = ("run", "pool", "mode", "unsubscribe", "password", "bounce_limit", "wait")
+_PREFIXES = ("xmillstream", "xexstream")
+_NO_WORD = re.compile(r"[-_]+")
+_FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
+_IDEMPOTENCY = "idempotency-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request before its body."""
+
+    caller: str
+    query: str
+    headers: Mapping[str, str]
+    """Names in lower case; values as bytes of Latin-1, which is how they travel."""
+
+    @property
+    def content_type(self) -> str:
+        """The header as it came."""
+        return self.headers.get("content-type", "")
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """What names the request among its caller's.
+
+        Raises:
+            Refused: it is none.
+        """
+        told = self.headers.get(_IDEMPOTENCY)
+        if told is None:
+            return None
+        key = told.strip().strip('"')
+        if not 0 < len(key) <= _LONGEST or not key.isprintable():
+            raise Refused(f"Idempotency-Key has 1 to {_LONGEST} printable characters")
+        return key
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """What the query tells, in order. Raises Refused where it is too long."""
+        try:
+            return parse_qsl(self.query, keep_blank_values=True, max_num_fields=_MOST)
+        except ValueError as error:
+            raise Refused(f"the query cannot be read: {error}") from None
+
+    def ours(self) -> list[tuple[str, str]]:
+        """What headers tell that are ours by name, decoded."""
+        found = []
+        for name, value in self.headers.items():
+            if plain(name) != _NO_WORD.sub("", name):
+                found.append((plain(name), readable(value)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunWish:
+    """The run that a request is for."""
+
+    key: str | None
+    pool: str
+    mode: Mode
+    policy: Policy
+    wait: float
+
+    def told(self) -> str:
+        """All that makes the same body another request."""
+        return f"{self.key or ''}\n{self.pool}\n{self.mode}\n{sorted(self.policy.to_json().items())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is told about one document: names in any spelling."""
+
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    def first(self, names: Iterable[str]) -> str:
+        """The first of these that is there and says something; else empty."""
+        for name in names:
+            value = self.told.get(plain(name), "").strip()
+            if value:
+                return value
+        return ""
+
+    def filled(self, text: str) -> str:
+        """A text with `${Key}` filled in; a key that was not told is nothing."""
+        return _FIELD.sub(lambda found: self.told.get(plain(found[1]), ""), text)
+
+    def also(self, more: Iterable[tuple[str, str]]) -> Facts:
+        """With more of them; what was told already counts."""
+        return Facts({**{plain(name): value[:_LONGEST_VALUE] for name, value in more}, **self.told})
+
+
+def run_wish(head: Head, options: HttpOptions, *, strict: bool) -> RunWish:
+    """What query and headers tell about the run; with `strict` the query may tell nothing else.
+
+    Raises:
+        Refused: a value is none, or a word is not known.
+    """
+    told = dict(head.ours())
+    for name, value in head.pairs():
+        if strict and plain(name) not in map(plain, _RUN_WORDS):
+            raise Refused(f"the query has {name[:50]!r}; it may have {', '.join(_RUN_WORDS)}")
+        told[plain(name)] = value
+    given = {word: told[plain(word)].strip() for word in _RUN_WORDS if told.get(plain(word), "").strip()}
+    key = given.get("run")
+    if key is not None and (len(key) > _LONGEST or not key.isprintable()):
+        raise Refused(f"run has at most {_LONGEST} characters, all on one line")
+    pool = given.get("pool", options.pool)
+    if options.pools is not None and pool not in options.pools:
+        raise Refused(f"pool {pool[:50]!r} has no mailboxes; there is {', '.join(sorted(options.pools)) or 'none'}")
+    try:
+        mode = Mode(given["mode"].lower()) if "mode" in given else options.mode
+        share = share_of(given["bounce_limit"]) if "bounce_limit" in given else None
+        wait = min(max(float(given["wait"]), 0.0), options.wait_seconds) if "wait" in given else options.wait_seconds
+        rule = PasswordRule.parse(given["password"]).text if "password" in given else None
+    except (ValueError, BadPasswordRule) as error:
+        raise Refused(str(error)) from None
+    if "respond-async" in head.headers.get("prefer", "").lower():
+        wait = 0.0
+    return RunWish(key, pool, mode, Policy(given.get("unsubscribe"), rule, share), wait)
+
+
+def facts_of(head: Head) -> Facts:
+    """What query and headers tell about a document; the query counts where both do. Raises Refused."""
+    every = [(name, readable(value)) for name, value in head.headers.items()]
+    return Facts().also([*every, *head.ours(), *head.pairs()])
+
+
+def plain(name: str) -> str:
+    """A name without what does not count."""
+    bare = _NO_WORD.sub("", name.lower())
+    for prefix in _PREFIXES:
+        if bare.startswith(prefix) and len(bare) > len(prefix):
+            return bare[len(prefix) :]
+    return bare
+
+
+def readable(value: str) -> str:
+    """A header's value for people: UTF-8 or Windows-1252 as it may have come, encoded words decoded."""
+    try:
+        raw = value.encode("latin-1")
+    except UnicodeEncodeError:
+        return one_line(decode_words(value), _LONGEST_VALUE)
+    return one_line(decode_words(decode(raw)), _LONGEST_VALUE)

@@ -1,0 +1,194 @@
+"""Messages become records: HTML and text the mail's body, every other part an attachment."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pybase64
+
+from millstream.communication.store import Reject
+from millstream.intake.consignment import Consignment
+from millstream.intake.errors import RecordProblem
+from millstream.intake.ports import Arrival, put_aside
+from millstream.intake.record import read_record
+from millstream.mime import Headers, Part, read_headers
+from millstream.mime.charset import clean, decode, one_line
+from millstream.mime.content import file_name
+from millstream.mime.html_text import html_lines
+from millstream.mime.reply import is_body
+from millstream.mime.structure import leaves
+
+MOST_ATTACHMENTS = 50
+"""As many as a record may have."""
+
+_LONGEST_KEY = 200
+_LONGEST_SUBJECT = 900
+_LONGEST_FILE_NAME = 200
+_PDF = "application/pdf"
+_ANYTHING = "application/octet-stream"
+_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+_SLASHES = re.compile(r"[/\\]+")
+_ENDINGS = {
+    _PDF: ".pdf",
+    "message/rfc822": ".eml",
+    "text/html": ".html",
+    "text/plain": ".txt",
+    "text/csv": ".csv",
+    "text/calendar": ".ics",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "application/xml": ".xml",
+    "text/xml": ".xml",
+    "application/zip": ".zip",
+    "application/ms-tnef": ".dat",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesSource:
+    """Messages of one run. Each is read when its turn comes, so that one is in memory at a time."""
+
+    name: str
+    consignments: Sequence[Consignment]
+    read: Callable[[Consignment], bytes]
+    """Called in the thread that reads arrivals."""
+    subject: str = ""
+    text: str = ""
+
+    @property
+    def folder(self) -> Path | None:
+        """None: messages bring everything with them."""
+        return None
+
+    def arrivals(self) -> Iterator[Arrival | Reject]:
+        """A record for each message, in order."""
+        for line, consignment in enumerate(self.consignments, 1):
+            yield arrival(consignment, self.read(consignment), line, subject=self.subject, text=self.text)
+
+
+def arrival(
+    consignment: Consignment, content: bytes, line: int = 1, *, subject: str = "", text: str = ""
+) -> Arrival | Reject:
+    """The record of one message for one recipient; `subject` and `text` stand in where it has none."""
+    offer = consignment.offer
+    record = record_of(content, offer.facts, subject=subject, text=text)
+    key = offer.key
+    if len(key) > _LONGEST_KEY:
+        key = f"{hashlib.sha256(key.encode()).hexdigest()}"
+    try:
+        read = read_record({"key": key, **record})
+    except RecordProblem as problem:
+        return put_aside(line, key, f"{offer.facts.get('recipient', '')}: {problem}", offer.digest)
+    return Arrival(line=line, record=read.record, digest=read.digest, size=len(content))
+
+
+def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") -> dict[str, Any]:
+    """The fields of a driver's record, without its key, as a message gives them.
+
+    The connector's own From is never our sender: it is kept in `source`.
+    """
+    headers = read_headers(content)
+    found = leaves(content, headers).parts
+    plain, html, files = _sorted(found)
+    body = _joined(plain)
+    page = _joined(html, between="\n")
+    if not body.strip():
+        body = text if not page.strip() else clean("\n".join(line for _, line in html_lines(page))).strip("\n")
+    record: dict[str, Any] = {
+        "type": facts["type"],
+        "stream": facts["stream"],
+        "locale": facts["locale"],
+        "customer": {"id": facts["customer"]},
+        "recipient": {"address": facts["recipient"], **({"name": facts["name"]} if facts.get("name") else {})},
+        "subject": one_line(headers.text("Subject"), _LONGEST_SUBJECT) or subject or facts["type"],
+        "text": body,
+        "source": {
+            "system": "smtp",
+            **{name: str(facts[name])[:500] for name in ("from", "sender", "message_id", "client") if facts.get(name)},
+        },
+    }
+    if page.strip():
+        record["html"] = page
+    if documents := list(_documents(files)):
+        record["documents"] = documents
+    return record
+
+
+def unreadable(content: bytes, headers: Headers) -> str | None:
+    """Why no communication can be made of a message, or None. Costs a walk over its lines; nothing is decoded."""
+    if not headers.fields:
+        return "it has no header"
+    found = leaves(content, headers)
+    if found.problem:
+        return found.problem
+    if any(part.headers.content_type.startswith("multipart/") for part in found.parts):
+        return "one of its multiparts cannot be taken apart"
+    _, _, files = _sorted(found.parts)
+    if len(files) > MOST_ATTACHMENTS:
+        return f"it has {len(files)} attachments, and a communication may have {MOST_ATTACHMENTS}"
+    return None
+
+
+def _sorted(parts: Sequence[Part]) -> tuple[list[Part], list[Part], list[Part]]:
+    """Text parts, HTML parts, and what is attached.
+
+    Of a mail that is one text or one page the name does not count: its program only named what it shows.
+    """
+    plain: list[Part] = []
+    html: list[Part] = []
+    files: list[Part] = []
+    for part in parts:
+        kind = part.headers.content_type
+        if is_body(part) or (part.is_whole and kind in ("text/plain", "text/html")):
+            (html if kind == "text/html" else plain).append(part)
+        elif kind not in _SIGNATURES and part.size > 0:
+            files.append(part)
+    return plain, html, files
+
+
+def _joined(parts: Sequence[Part], between: str = "") -> str:
+    return between.join(_decoded(part) for part in parts)
+
+
+def _decoded(part: Part) -> str:
+    text = decode(part.content(), part.headers.parameter("charset") or "")
+    return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _documents(files: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    taken: set[str] = set()
+    for number, part in enumerate(files, 1):
+        content = part.content()
+        if not content:
+            continue
+        kind = _media_type(part, content)
+        name = _named(part, kind, number)
+        while name in taken:
+            name = f"{number}-{name}"
+        taken.add(name)
+        yield {"name": name, "media_type": kind, "content": pybase64.b64encode(content).decode("ascii")}
+
+
+def _media_type(part: Part, content: bytes) -> str:
+    if content.startswith(b"%PDF-"):
+        return _PDF
+    kind = part.headers.content_type
+    # What RFC 2046 §5 forbids to encode travels as a file; the same for a type that is none.
+    if kind.startswith(("message/", "multipart/")) or not _MEDIA_TYPE.fullmatch(kind):
+        return _ANYTHING
+    return kind
+
+
+def _named(part: Part, kind: str, number: int) -> str:
+    told = file_name(part.headers.get("Content-Type"), part.headers.get("Content-Disposition"))
+    name = one_line(_SLASHES.split(told)[-1], _LONGEST_FILE_NAME).strip(". ")
+    if name:
+        return name
+    return f"attachment-{number}{_ENDINGS.get(kind) or _ENDINGS.get(part.headers.content_type, '')}"
