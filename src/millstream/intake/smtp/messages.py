@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ _PDF = "application/pdf"
 _ANYTHING = "application/octet-stream"
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+_FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
 _SLASHES = re.compile(r"[/\\]+")
 _ENDINGS = {
     _PDF: ".pdf",
@@ -99,7 +100,7 @@ def arrival(
     return Arrival(line=line, record=read.record, digest=read.digest, size=len(content), consignment=consignment.id)
 
 
-def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") -> dict[str, Any]:
+def record_of(content: bytes, facts: Mapping[str, Any], *, subject: str = "", text: str = "") -> dict[str, Any]:
     """The fields of a driver's record, without its key, as a message gives them.
 
     The connector's own From is never our sender: it is kept in `source`.
@@ -115,7 +116,7 @@ def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") 
         "locale": facts["locale"],
         "customer": {"id": facts["customer"]},
         "recipient": {"address": facts["recipient"], **({"name": facts["name"]} if facts.get("name") else {})},
-        "subject": one_line(headers.text("Subject"), _LONGEST_SUBJECT) or subject or facts["type"],
+        "subject": one_line(headers.text("Subject") or _filled(subject, facts), _LONGEST_SUBJECT) or facts["type"],
         "source": {
             "system": "smtp",
             **{name: str(facts[name])[:500] for name in ("from", "sender", "message_id", "client") if facts.get(name)},
@@ -124,7 +125,7 @@ def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") 
     if page.strip():
         record["html"] = page
     if body.strip() or not page.strip():  # else it is made of the page
-        record["text"] = body if body.strip() else text
+        record["text"] = body if body.strip() else _filled(text, facts)
     if documents := list(_documents(files)):
         record["documents"] = documents
     return record
@@ -143,6 +144,17 @@ def unreadable(content: bytes, headers: Headers) -> str | None:
     if len(files) > MOST_ATTACHMENTS:
         return f"it has {len(files)} attachments, and a communication may have {MOST_ATTACHMENTS}"
     return None
+
+
+def _filled(text: str, facts: Mapping[str, Any]) -> str:
+    """A text of the settings with what an envelope tells, under the names that Exstream's data usually have."""
+    told = {
+        "customername": facts.get("name", ""),
+        "customerid": facts["customer"],
+        "customeremail": facts["recipient"],
+        "documenttype": facts["type"],
+    }
+    return _FIELD.sub(lambda found: str(told.get(found[1].lower(), "")), text)
 
 
 def _sorted(parts: Sequence[Part]) -> tuple[list[Part], list[Part], list[Part]]:
