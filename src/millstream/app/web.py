@@ -1,4 +1,4 @@
-"""The web server, put together: where pushes come in, and whose are believed."""
+"""The web server, put together: where pushes and communications come in, and whose are believed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from millstream.app.house import House
+from millstream.app.intake import consignments, reception, spool
 from millstream.app.options import gmail_options
 from millstream.app.reading_options import expected_push
+from millstream.communication.model import Mode
+from millstream.config import Settings
 from millstream.gmail.push_token import GoogleKeys, PushTokens
+from millstream.intake.http import FactNames, HttpDoor, HttpOptions
 from millstream.mailbox.watching import Hints
 from millstream.storage.errors import DatabaseError
 from millstream.storage.pool import transaction
@@ -24,16 +28,16 @@ class PushDoor:
 
     hints: Hints
     tokens: PushTokens
-    house: House
 
-    async def reachable(self) -> bool:
-        """Whether the database answers soon."""
-        try:
-            async with asyncio.timeout(_PATIENCE), transaction(self.house.pool, patience=_PATIENCE) as conn:
-                await conn.execute("SELECT 1")
-        except (DatabaseError, TimeoutError):
-            return False
-        return True
+
+async def reachable(house: House) -> bool:
+    """Whether the database answers soon."""
+    try:
+        async with asyncio.timeout(_PATIENCE), transaction(house.pool, patience=_PATIENCE) as conn:
+            await conn.execute("SELECT 1")
+    except (DatabaseError, TimeoutError):
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -46,6 +50,50 @@ async def push_door(house: House) -> AsyncIterator[PushDoor | None]:
     tokens = PushTokens(expected, GoogleKeys(gmail_options(house.settings)))
     try:
         # Workers are other processes: they find what is due by themselves.
-        yield PushDoor(Hints(house.mailboxes, wake=lambda: None), tokens, house)
+        yield PushDoor(Hints(house.mailboxes, wake=lambda: None), tokens)
     finally:
         await tokens.close()
+
+
+def http_door(house: House) -> HttpDoor | None:
+    """The door for runs and communications; None where no caller has a token."""
+    settings = house.settings
+    if not settings.intake_http.tokens:
+        return None
+    return HttpDoor(http_options(settings), reception(house), spool(settings), consignments(house))
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """How the HTTP door behaves."""
+    http, intake = settings.intake_http, settings.intake
+    pools = frozenset(name for name, mailboxes in settings.senders.pools.items() if mailboxes)
+    return HttpOptions(
+        tokens={name: secret.get_secret_value() for name, secret in http.tokens.items()},
+        most_bytes=http.most_bytes,
+        read_seconds=http.read_seconds,
+        wait_seconds=http.wait_seconds,
+        pool=intake.pool,
+        pools=pools or None,  # without any mailbox nothing leaves yet, and everything may come in
+        mode=Mode(settings.delivery.mode),
+        type=intake.type,
+        stream=intake.stream,
+        locale=intake.locale,
+        subject=intake.subject,
+        text=intake.text,
+        names=_names(settings),
+    )
+
+
+def _names(settings: Settings) -> FactNames:
+    """Our own words first, then those of Exstream's data."""
+    ours, keys = FactNames(), settings.intake_keys
+    return FactNames(
+        recipient=(*ours.recipient, *keys.recipient),
+        name=(*ours.name, *keys.name),
+        customer=(*ours.customer, *keys.customer),
+        type=(*ours.type, *keys.type),
+        subject=(*ours.subject, *keys.subject),
+        key=(*ours.key, *keys.key),
+        locale=(*ours.locale, *keys.locale),
+        stream=(*ours.stream, *keys.stream),
+    )

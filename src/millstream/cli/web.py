@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from millstream.app.house import open_house
-from millstream.app.web import push_door
+from millstream.app.web import http_door, push_door, reachable
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
 from millstream.web import AddressUnusable, build, serve
+
+_INTAKE = ["POST /api/v1/runs", "POST /api/v1/communications"]
 
 
 def web(
@@ -21,13 +23,11 @@ def web(
     port: Annotated[int | None, typer.Option(help="The port, 0 for a free one; web.port if not given.")] = None,
     json: Json = False,
 ) -> None:
-    """Serve Gmail's pushes until Ctrl-C. A proxy in front of it ends TLS.
+    """Serve Gmail's pushes and the HTTP door of intake until Ctrl-C. A proxy in front of it ends TLS.
 
-    POST /push/gmail takes what a Pub/Sub push subscription sends; GET /healthz says whether the database answers.
+    POST /push/gmail takes what a Pub/Sub push subscription sends; POST /api/v1/runs and /api/v1/communications take
+    what an Exstream HTTP connector sends; GET /healthz says whether the database answers.
     """
-
-    def announce(address: str) -> None:
-        frame.answer({"url": address}, f"listening at {address}: POST /push/gmail, GET /healthz", as_json=json)
 
     async def served() -> None:
         settings = work.settings()
@@ -35,10 +35,25 @@ def web(
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, stopping.set)
-        async with open_house(settings) as house, push_door(house) as door:
-            if door is None:
-                frame.fail("nobody's push is believed; set push.audience and push.service_account", frame.WRONG)
-            app = build(door.hints, door.tokens.verify, reachable=door.reachable)
+        async with open_house(settings) as house, push_door(house) as push:
+            intake = http_door(house)
+            if push is None and intake is None:
+                frame.fail(
+                    "nobody's push is believed and nobody may hand in; set push.audience and push.service_account, or "
+                    "intake_http.tokens",
+                    frame.WRONG,
+                )
+            app = build(
+                push.hints if push else None,
+                push.tokens.verify if push else None,
+                reachable=lambda: reachable(house),
+                intake=intake,
+            )
+            doors = [*(["POST /push/gmail"] if push else []), *(_INTAKE if intake else []), "GET /healthz"]
+
+            def announce(address: str) -> None:
+                frame.answer({"url": address}, f"listening at {address}: {', '.join(doors)}", as_json=json)
+
             at, number = host or settings.web.host, settings.web.port if port is None else port
             try:
                 await serve(app, at, number, stopping, announce=announce)

@@ -13,8 +13,10 @@ from fastapi.responses import JSONResponse
 
 from millstream.gmail.errors import GmailError, HintMalformed, PushForbidden, PushMalformed, PushRefused
 from millstream.gmail.pubsub import Hint, decode_push
+from millstream.intake.http import HttpDoor
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
+from millstream.web.intake import add_intake
 from millstream.web.shield import BodyMissing, BodyTooLarge, SecurityHeaders, read_body
 
 log = get_logger(__name__)
@@ -44,17 +46,23 @@ class HintSink(Protocol):
         """Make the hints durable and say how many were for mailboxes that are known here. Raises a DatabaseError."""
 
 
-def build(hints: HintSink, verify: Verify, *, reachable: Reachable) -> FastAPI:
-    """The application; ``reachable`` says whether the database answers, and shall not wait long for it."""
-    # No page describes this interface: whoever may use it is Google, who knows it.
-    app = FastAPI(title="Millstream", docs_url=None, redoc_url=None, openapi_url=None)
+def build(
+    hints: HintSink | None = None,
+    verify: Verify | None = None,
+    *,
+    reachable: Reachable,
+    intake: HttpDoor | None = None,
+) -> FastAPI:
+    """The application, with the doors that are open: for pushes where there are `hints` and `verify`, and for intake.
 
-    @app.post("/push/gmail", status_code=_NO_CONTENT)
-    async def push(request: Request) -> Response:
-        """Take a hint from Pub/Sub."""
-        # The token first: a body from anybody is not even read.
-        refusal = await _checked(verify, request.headers.get("authorization"))
-        return refusal or await _taken(hints, request)
+    ``reachable`` says whether the database answers, and shall not wait long for it.
+    """
+    # No page describes this interface: whoever may use it is Google, who knows it, or has our manual.
+    app = FastAPI(title="Millstream", docs_url=None, redoc_url=None, openapi_url=None)
+    if hints is not None and verify is not None:
+        _add_push(app, hints, verify)
+    if intake is not None:
+        add_intake(app, intake)
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -63,6 +71,15 @@ def build(hints: HintSink, verify: Verify, *, reachable: Reachable) -> FastAPI:
 
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _add_push(app: FastAPI, hints: HintSink, verify: Verify) -> None:
+    @app.post("/push/gmail", status_code=_NO_CONTENT)
+    async def push(request: Request) -> Response:
+        """Take a hint from Pub/Sub."""
+        # The token first: a body from anybody is not even read.
+        refusal = await _checked(verify, request.headers.get("authorization"))
+        return refusal or await _taken(hints, request)
 
 
 async def _checked(verify: Verify, header: str | None) -> Response | None:

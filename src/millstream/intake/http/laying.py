@@ -7,29 +7,20 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from millstream.intake.errors import IntakeError, SpoolFull
 from millstream.intake.http.errors import Away, Refused, TooLarge
+from millstream.intake.spool import Spool
+from millstream.log import get_logger
+
+log = get_logger(__name__)
 
 _PIECE = 1024 * 1024
 _DEEPEST = 16
 _LONGEST_NAME = 255
 _LONGEST_PATH = 1000
 _NO_PATH = frozenset({"", ".", ".."})
-
-
-class SpoolFolder(Protocol):
-    """The part of the spool that this door needs. Its calls block."""
-
-    def new(self) -> Path:
-        """An empty folder to write into. Raises IntakeError."""
-
-    def keep(self, folder: Path, name: str) -> Path:
-        """Give it its last place; return when it survives a power failure. Raises IntakeError."""
-
-    def drop(self, folder: Path) -> None:
-        """Forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ class Laid:
 class Laying:
     """One request's folder in the spool, for a block: `async with Laying(spool, most, files) as laying`."""
 
-    def __init__(self, spool: SpoolFolder, *, most_bytes: int, most_files: int) -> None:
+    def __init__(self, spool: Spool, *, most_bytes: int, most_files: int) -> None:
         self.size = 0
         """Bytes written so far."""
         self._spool = spool
@@ -59,7 +50,7 @@ class Laying:
         try:
             self._folder = await asyncio.to_thread(self._spool.new)
         except IntakeError as error:
-            raise _away(error) from error
+            raise away(error) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -85,23 +76,11 @@ class Laying:
         self._open = Sink(self, self._folder, inside)
         return self._open
 
-    async def keep(self, name: str) -> Path:
-        """Make it durable under its last name.
-
-        Raises:
-            Away: the disk does not take it.
-        """
+    def release(self) -> Path:
+        """Hand the folder on: whoever has it now sees to it."""
         assert self._folder is not None  # noqa: S101  made on entering
-        try:
-            kept = await asyncio.to_thread(self._spool.keep, self._folder, name)
-        except IntakeError as error:
-            raise _away(error) from error
-        self._folder = None
-        return kept
-
-    async def forget(self, kept: Path) -> None:
-        """Drop what was kept: somebody else's is the one that counts."""
-        await asyncio.to_thread(self._spool.drop, kept)
+        folder, self._folder = self._folder, None
+        return folder
 
     def count(self, size: int) -> None:
         """So many bytes more. Raises TooLarge."""
@@ -159,7 +138,8 @@ class Sink:
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, content)
             await asyncio.shield(self._writing)
         except OSError as error:
-            raise Away(f"there is no room for what is coming in ({error.strerror})") from error
+            log.warning("http.spool", why=error.strerror or str(error), file=str(self._target))
+            raise Away("what is coming in cannot be written; try again later") from error
         self._writing = None
         self.size += len(content)
 
@@ -192,6 +172,7 @@ def relative(path: str) -> str:
     return "/".join(steps)
 
 
-def _away(error: IntakeError) -> Away:
-    room = "there is no room for what is coming in" if isinstance(error, SpoolFull) else "the spool cannot be used"
+def away(error: IntakeError) -> Away:
+    """The answer where what came cannot be kept; it names nothing of ours."""
+    room = "there is no room for what is coming in" if isinstance(error, SpoolFull) else "it cannot be kept now"
     return Away(f"{room}; try again later")

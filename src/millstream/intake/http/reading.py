@@ -241,7 +241,7 @@ async def read_communication(stream: Stream, head: Head, options: HttpOptions, h
         content = bytes(body)
         digest = hashlib.sha256(content).hexdigest()
         kind = _kind_of(head.content_type, content)
-        record = _parsed(content) if kind in _JSON else _of_document(content, kind, head, options, digest)
+        record = parsed(content) if kind in _JSON else _of_document(content, kind, head, options, digest)
         line = checked(record)
         return Brought(Kind.DRIVER, _digest_with_facts(digest, kind, head), len(line), content=line)
     finally:
@@ -271,7 +271,8 @@ def _kind_of(content_type: str, content: bytes) -> str:
     return kind
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def parsed(content: bytes) -> dict[str, Any]:
+    """A record as JSON gives it. Raises Refused, with the line."""
     try:
         record = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING
 from millstream import lazy
 
 if TYPE_CHECKING:
-    from millstream.intake.smtp.messages import MessagesSource
+    from millstream.intake.smtp.messages import MessagesSource, open_messages
     from millstream.intake.smtp.options import MailMap, SmtpOptions
     from millstream.intake.smtp.server import SmtpDoor
 else:
     # A worker reads messages and never listens: it shall not pay for a server.
     __getattr__ = lazy.names(
         __name__,
-        {"MailMap": "options", "MessagesSource": "messages", "SmtpDoor": "server", "SmtpOptions": "options"},
+        {
+            "MailMap": "options",
+            "MessagesSource": "messages",
+            "SmtpDoor": "server",
+            "SmtpOptions": "options",
+            "open_messages": "messages",
+        },
     )
 
-__all__ = ["MailMap", "MessagesSource", "SmtpDoor", "SmtpOptions"]
+__all__ = ["MailMap", "MessagesSource", "SmtpDoor", "SmtpOptions", "open_messages"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import pybase64
 from millstream.communication.store import Reject
 from millstream.intake.consignment import Consignment
 from millstream.intake.errors import RecordProblem
-from millstream.intake.ports import Arrival, put_aside
+from millstream.intake.ports import Arrival, Source, put_aside
 from millstream.intake.record import read_record
+from millstream.intake.sources import Fetch, Opening
 from millstream.mime import Headers, Part, read_headers
 from millstream.mime.charset import clean, decode, one_line
 from millstream.mime.content import file_name
-from millstream.mime.html_text import html_lines
 from millstream.mime.reply import is_body
 from millstream.mime.structure import leaves
 
@@ -33,6 +33,7 @@ _PDF = "application/pdf"
 _ANYTHING = "application/octet-stream"
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+_FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
 _SLASHES = re.compile(r"[/\\]+")
 _ENDINGS = {
     _PDF: ".pdf",
@@ -55,22 +56,33 @@ _ENDINGS = {
 class MessagesSource:
     """Messages of one run. Each is read when its turn comes, so that one is in memory at a time."""
 
-    name: str
     consignments: Sequence[Consignment]
-    read: Callable[[Consignment], bytes]
-    """Called in the thread that reads arrivals."""
+    fetch: Fetch
     subject: str = ""
     text: str = ""
-
-    @property
-    def folder(self) -> Path | None:
-        """None: messages bring everything with them."""
-        return None
+    name: str = "messages"
+    folder: Path | None = None
+    """None: messages bring everything with them."""
 
     def arrivals(self) -> Iterator[Arrival | Reject]:
-        """A record for each message, in order."""
+        """A record for each message, in order.
+
+        Raises:
+            Unreadable: a message is gone from the document store.
+            DocumentsFailed: the store is away.
+        """
         for line, consignment in enumerate(self.consignments, 1):
-            yield arrival(consignment, self.read(consignment), line, subject=self.subject, text=self.text)
+            content = self.fetch(consignment.sha256 or "")
+            yield arrival(consignment, content, line, subject=self.subject, text=self.text)
+
+
+def open_messages(subject: str = "", text: str = "") -> Opening:
+    """What makes the source of messages; `subject` and `text` stand in where a message has none."""
+
+    def opened(consignments: Sequence[Consignment], fetch: Fetch, /, *, patient: bool) -> Source:  # noqa: ARG001  a message is whole or not there
+        return MessagesSource(consignments, fetch, subject=subject, text=text)
+
+    return opened
 
 
 def arrival(
@@ -78,18 +90,17 @@ def arrival(
 ) -> Arrival | Reject:
     """The record of one message for one recipient; `subject` and `text` stand in where it has none."""
     offer = consignment.offer
-    record = record_of(content, offer.facts, subject=subject, text=text)
-    key = offer.key
-    if len(key) > _LONGEST_KEY:
-        key = f"{hashlib.sha256(key.encode()).hexdigest()}"
+    key = offer.key if len(offer.key) <= _LONGEST_KEY else hashlib.sha256(offer.key.encode()).hexdigest()
     try:
-        read = read_record({"key": key, **record})
+        read = read_record({"key": key, **record_of(content, offer.facts, subject=subject, text=text)})
     except RecordProblem as problem:
-        return put_aside(line, key, f"{offer.facts.get('recipient', '')}: {problem}", offer.digest)
-    return Arrival(line=line, record=read.record, digest=read.digest, size=len(content))
+        aside = put_aside(line, key, str(problem), offer.digest)
+        customer, kind = offer.facts.get("customer"), offer.facts.get("type")
+        return replace(aside, consignment=consignment.id, customer=customer, type=kind)
+    return Arrival(line=line, record=read.record, digest=read.digest, size=len(content), consignment=consignment.id)
 
 
-def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") -> dict[str, Any]:
+def record_of(content: bytes, facts: Mapping[str, Any], *, subject: str = "", text: str = "") -> dict[str, Any]:
     """The fields of a driver's record, without its key, as a message gives them.
 
     The connector's own From is never our sender: it is kept in `source`.
@@ -99,16 +110,13 @@ def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") 
     plain, html, files = _sorted(found)
     body = _joined(plain)
     page = _joined(html, between="\n")
-    if not body.strip():
-        body = text if not page.strip() else clean("\n".join(line for _, line in html_lines(page))).strip("\n")
     record: dict[str, Any] = {
         "type": facts["type"],
         "stream": facts["stream"],
         "locale": facts["locale"],
         "customer": {"id": facts["customer"]},
         "recipient": {"address": facts["recipient"], **({"name": facts["name"]} if facts.get("name") else {})},
-        "subject": one_line(headers.text("Subject"), _LONGEST_SUBJECT) or subject or facts["type"],
-        "text": body,
+        "subject": one_line(headers.text("Subject") or _filled(subject, facts), _LONGEST_SUBJECT) or facts["type"],
         "source": {
             "system": "smtp",
             **{name: str(facts[name])[:500] for name in ("from", "sender", "message_id", "client") if facts.get(name)},
@@ -116,6 +124,8 @@ def record_of(content: bytes, facts: Any, *, subject: str = "", text: str = "") 
     }
     if page.strip():
         record["html"] = page
+    if body.strip() or not page.strip():  # else it is made of the page
+        record["text"] = body if body.strip() else _filled(text, facts)
     if documents := list(_documents(files)):
         record["documents"] = documents
     return record
@@ -134,6 +144,17 @@ def unreadable(content: bytes, headers: Headers) -> str | None:
     if len(files) > MOST_ATTACHMENTS:
         return f"it has {len(files)} attachments, and a communication may have {MOST_ATTACHMENTS}"
     return None
+
+
+def _filled(text: str, facts: Mapping[str, Any]) -> str:
+    """A text of the settings with what an envelope tells, under the names that Exstream's data usually have."""
+    told = {
+        "customername": facts.get("name", ""),
+        "customerid": facts["customer"],
+        "customeremail": facts["recipient"],
+        "documenttype": facts["type"],
+    }
+    return _FIELD.sub(lambda found: str(told.get(found[1].lower(), "")), text)
 
 
 def _sorted(parts: Sequence[Part]) -> tuple[list[Part], list[Part], list[Part]]:
