@@ -81,9 +81,7 @@ async def test_a_server_that_tells_no_total_is_read_to_its_last_page(count: int,
     st.integers(1, 60),
     st.integers(1, 8),
     st.booleans(),
-    st.dictionaries(
-        st.integers(0, 12), st.lists(st.sampled_from(["add", "add", "remove"]), max_size=4), max_size=6
-    ),
+    st.dictionaries(st.integers(0, 12), st.lists(st.sampled_from(["add", "add", "remove"]), max_size=4), max_size=6),
 )
 async def test_what_stays_is_found_while_others_come_in_front(count, size, by_page, kinds) -> None:
     """Entries come in front of the others, as new jobs do; none of those that were there is lost."""
