@@ -94,7 +94,7 @@ class _Course(Generic[_Item]):
             self.offset = max(0, asked - (-(-shrunk // self.size) if self.by_page else shrunk))
         elif self._looks_like_pages(page, asked):
             self.by_page, self.switched, self.resume = True, True, asked + len(page.items)
-            self.offset, self.stale = 1, 0
+            self.offset, self.stale = 0 if self.gone else 1, 0
         elif not self._ends(page):
             self.offset += 1 if self.by_page else len(page.items)
         return fresh
@@ -141,4 +141,4 @@ class _Course(Generic[_Item]):
     @property
     def _patience(self) -> int:
         """After a switch the pages that were met before it come by again, too."""
-        return _PATIENCE + self.again + (len(self.ids) // self.size if self.switched else 0)
+        return _PATIENCE + self.again + (-(-len(self.ids) // self.size) if self.switched else 0)

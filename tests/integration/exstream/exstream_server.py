@@ -63,8 +63,8 @@ class FakeExstream:
         }
         return ExstreamOptions(**{**usual, **changes})
 
-    def client(self, token: str = "t", **changes: Any) -> Exstream:
-        return Exstream(self.options(**changes), StaticTokens(token))
+    def client(self, **changes: Any) -> Exstream:
+        return Exstream(self.options(**changes), StaticTokens("t"))
 
     def otds(self, **changes: Any) -> OtdsTokens:
         usual = {"url": f"{self.url}/oauth2/token", "client_id": "svc", "client_secret": "hush"}

@@ -50,18 +50,18 @@ async def test_a_short_token_is_used_for_half_its_life(exstream: FakeExstream) -
 
 
 async def test_many_callers_are_served_by_one_fetch_even_when_the_first_gives_up(exstream: FakeExstream) -> None:
-    gate = asyncio.Event()
+    gate, reached = asyncio.Event(), asyncio.Event()
     usual = counted_tokens()
 
     async def held(asked: Asked) -> web.StreamResponse:
+        reached.set()
         await gate.wait()
         return usual(asked)
 
     exstream.at["/token"] = held
     tokens = exstream.otds()
     waiting = [asyncio.create_task(tokens.token("orchestration")) for _ in range(20)]
-    while not exstream.asked:
-        await asyncio.sleep(0)
+    await reached.wait()
     waiting[0].cancel()
     gate.set()
     got = await asyncio.gather(*waiting[1:])

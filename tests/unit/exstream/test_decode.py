@@ -1,3 +1,4 @@
+import contextlib
 import json
 from datetime import UTC, datetime
 
@@ -147,7 +148,7 @@ def test_a_page_without_what_it_tells_of_others_is_a_page() -> None:
 def test_base64_with_line_ends_is_read_and_rubbish_is_not() -> None:
     assert decode.unpacked("aGVs\r\nbG8=") == b"hello"
     for rubbish in ("aGVsbG8", "a%b=", "h€llo"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"padding|base64|ASCII"):
             decode.unpacked(rubbish)
 
 
@@ -188,7 +189,5 @@ READERS = [
 
 @given(JSON, st.sampled_from(READERS))
 def test_no_json_trips_a_reader_otherwise_than_as_said(document: object, read) -> None:
-    try:
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
         read(json.loads(json.dumps(document)))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        pass

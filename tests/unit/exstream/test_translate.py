@@ -36,7 +36,7 @@ def refused(status: int, body: bytes, call: Call = WRITE, **headers: str) -> Exs
     return translate.refusal(call, read_answer(status, headers, body, NOW))
 
 
-HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>p{}</style></head><body><p>nginx</p></body></html>"
+HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>p{}</style></head><body><p>nginx</p>"
 
 TABLE = [
     (400, error_body(400, "Invalid driver"), WRITE, errors.BadRequest),
