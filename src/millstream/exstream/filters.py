@@ -39,10 +39,13 @@ def named(filters: Mapping[str, FilterValue], known: Mapping[str, str]) -> dict[
     Raises:
         TypeError: a key is not one of the service's, which would ignore it and list everything.
     """
-    try:
-        return {known[key.replace("_", "").lower()]: value for key, value in filters.items()}
-    except KeyError as exc:
-        raise TypeError(f"there is no filter {exc.args[0]!r}; known are {', '.join(sorted(known.values()))}") from None
+    told = {}
+    for key, value in filters.items():
+        name = known.get(key.replace("_", "").lower())
+        if name is None:
+            raise TypeError(f"there is no filter {key!r}; known are {', '.join(sorted(known.values()))}")
+        told[name] = value
+    return told
 
 
 def keys(*names: str) -> dict[str, str]:
