@@ -137,11 +137,15 @@ class Communication:
     version: str | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
     hold: Hold | None = None
+    copies: tuple[Recipient, ...] = ()
+    """Others who get the same; each copy is a delivery of its own."""
+    consignment: int | None = None
+    """What brought it in."""
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 hex of everything the recipient will see; decisions are bound to it."""
-        seen = [
+        """SHA-256 hex of everything the recipient will see, and of who else sees it; decisions are bound to it."""
+        seen: list[Any] = [
             self.recipient.address,
             self.recipient.name,
             self.subject,
@@ -149,6 +153,8 @@ class Communication:
             self.html,
             [document.to_json() for document in self.documents],
         ]
+        if self.copies:
+            seen.append([[copy.address, copy.name] for copy in self.copies])
         return hashlib.sha256(orjson.dumps(seen)).hexdigest()
 
 

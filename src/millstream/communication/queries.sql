@@ -40,39 +40,42 @@ FROM changed;
 
 -- name: known_keys
 -- Which of these keys the run already has, and from what they were made.
-SELECT key, source_hash FROM communication WHERE run_id = :run_id AND key = ANY(:keys);
+SELECT key, source_hash, consignment_id FROM communication WHERE run_id = :run_id AND key = ANY(:keys);
 
 -- name: add_communications^
--- Communications and their deliveries in one statement; keys already in stay untouched. What may leave, but goes to an
--- address that nothing of its stream is sent to, is held.
+-- Communications and their deliveries in one statement, a copy being a delivery like any other; keys already in stay
+-- untouched. What may leave, but goes to an address that nothing of its stream is sent to, is held.
 WITH incoming AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:rows::json) AS i(
         key text, type text, customer text, template text, version text, locale text, stream text, recipient jsonb,
-        subject text, body_text text, body_html text, documents jsonb, source jsonb, source_hash text,
-        content_hash text, token text, address text, disposition text, reason text, detail text)
+        copies jsonb, subject text, body_text text, body_html text, documents jsonb, source jsonb, source_hash text,
+        content_hash text, consignment_id bigint, deliveries json, disposition text, reason text, detail text)
 ), added AS (
-    INSERT INTO communication (run_id, key, type, customer, template, version, locale, stream, recipient, subject,
-                               body_text, body_html, documents, source, source_hash, content_hash)
-    SELECT :run_id, key, type, customer, template, version, locale, stream, recipient, subject,
-           body_text, body_html, documents, source, source_hash, content_hash
+    INSERT INTO communication (run_id, key, type, customer, template, version, locale, stream, recipient, copies,
+                               subject, body_text, body_html, documents, source, source_hash, content_hash,
+                               consignment_id)
+    SELECT :run_id, key, type, customer, template, version, locale, stream, recipient, copies, subject,
+           body_text, body_html, documents, source, source_hash, content_hash, consignment_id
     FROM incoming
     ON CONFLICT (run_id, key) DO NOTHING
     RETURNING id, key, content_hash
 ), owed AS (
     INSERT INTO delivery (token, communication_id, run_id, address, disposition, reason, detail)
-    SELECT i.token, a.id, :run_id, i.address,
+    SELECT w.token, a.id, :run_id, w.address,
            CASE WHEN s.stream IS NULL THEN i.disposition ELSE 'held' END,
            CASE WHEN s.stream IS NULL THEN i.reason ELSE 'suppressed' END,
            CASE WHEN s.stream IS NULL THEN i.detail ELSE suppressed_because(s) END
     FROM added a JOIN incoming i USING (key)
-    LEFT JOIN suppression s ON i.disposition = 'queued' AND s.stream = i.stream AND s.address = lower(i.address)
+    CROSS JOIN LATERAL json_to_recordset(i.deliveries) AS w(token text, address text)
+    LEFT JOIN suppression s ON i.disposition = 'queued' AND s.stream = i.stream AND s.address = lower(w.address)
     ORDER BY a.id
     RETURNING id, token, communication_id, disposition, reason
 )
-SELECT (SELECT count(*) FROM owed) AS new,
-       (SELECT count(*) FROM owed WHERE disposition = 'held') AS held,
-       (SELECT count(*) FROM owed WHERE reason = 'suppressed') AS suppressed,
-       (SELECT coalesce(array_agg(key), '{}') FROM added) AS keys,
+SELECT (SELECT coalesce(array_agg(key), '{}') FROM added) AS keys,
+       (SELECT coalesce(array_agg(DISTINCT a.key), '{}') FROM owed o JOIN added a ON a.id = o.communication_id
+        WHERE o.disposition = 'held') AS kept,
+       (SELECT coalesce(array_agg(DISTINCT a.key), '{}') FROM owed o JOIN added a ON a.id = o.communication_id
+        WHERE o.reason = 'suppressed') AS barred,
        (SELECT audit_append(json_agg(json_build_object(
             'actor', 'intake', 'kind', 'delivery.' || o.disposition, 'subject', 'delivery:' || o.token,
             'payload', json_strip_nulls(json_build_object(

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from millstream.communication.errors import IllegalRunChange, RunMismatch, UnknownRun
-from millstream.communication.model import Communication, Mode, Policy, Run, RunState, new_token
+from millstream.communication.model import Communication, Mode, Policy, Recipient, Run, RunState, new_token
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
 
@@ -30,6 +30,21 @@ class Added:
     """Keys that the run already has with other content; nothing of theirs changed."""
     suppressed: int = 0
     """Of those held, the ones whose address nothing of their stream is sent to."""
+    fresh: frozenset[str] = frozenset()
+    """The keys of the new ones."""
+    kept: frozenset[str] = frozenset()
+    """The keys of those held."""
+    barred: frozenset[str] = frozenset()
+    """The keys of those suppressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run already has under a key."""
+
+    source_hash: str
+    consignment: int | None = None
+    """What brought it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,10 @@ class Reject:
     problem: str
     digest: str
     """SHA-256 hex of the line, so that a second submit puts it aside only once."""
+    consignment: int | None = None
+    """What it came in with. This and the rest is for whoever is told of it, and not kept with the run."""
+    customer: str | None = None
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +131,34 @@ class RunStore:
             reason=row["reason"],
         )
 
-    async def known(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
-        """Which of these keys the run already has: key to source hash."""
+    async def known(self, run: Run, keys: Sequence[str]) -> dict[str, Known]:
+        """Which of these keys the run already has, and what it is."""
         async with self._pool.connection() as conn:
             rows = queries.known_keys(conn, run_id=run.id, keys=list(keys))
-            return {row["key"]: row["source_hash"] async for row in rows}
+            return {row["key"]: Known(row["source_hash"], row["consignment_id"]) async for row in rows}
 
     async def add(self, run: Run, communications: Sequence[Communication]) -> Added:
         """Add a batch; keys that the run already has stay as they are."""
         rows = orjson.dumps([_row(each) for each in communications]).decode()
         async with self._pool.connection() as conn:
             done = await queries.add_communications(conn, rows=rows, run_id=run.id, run_key=run.key)
-            fresh = set(done["keys"])
+            fresh = frozenset(done["keys"])
             rest = {each.key: each.source_hash for each in communications if each.key not in fresh}
             known = {
                 row["key"]: row["source_hash"] async for row in queries.known_keys(conn, run_id=run.id, keys=list(rest))
             }
         conflicts = tuple(key for key, source_hash in rest.items() if known.get(key) != source_hash)
-        return Added(done["new"], done["held"], len(rest) - len(conflicts), conflicts, done["suppressed"])
+        kept, barred = frozenset(done["kept"]), frozenset(done["barred"])
+        return Added(
+            new=len(fresh),
+            held=len(kept),
+            unchanged=len(rest) - len(conflicts),
+            conflicts=conflicts,
+            suppressed=len(barred),
+            fresh=fresh,
+            kept=kept,
+            barred=barred,
+        )
 
     async def reject(self, run: Run, rejects: Sequence[Reject]) -> int:
         """Put lines aside; answers how many were not put aside before."""
@@ -206,7 +235,9 @@ def _row(communication: Communication) -> dict[str, Any]:
         "version": communication.version,
         "locale": communication.locale,
         "stream": communication.stream,
-        "recipient": {"address": communication.recipient.address, "name": communication.recipient.name},
+        "recipient": _recipient(communication.recipient),
+        "copies": [_recipient(copy) for copy in communication.copies],
+        "consignment_id": communication.consignment,
         "subject": communication.subject,
         "body_text": communication.text,
         "body_html": communication.html,
@@ -214,9 +245,14 @@ def _row(communication: Communication) -> dict[str, Any]:
         "source": dict(communication.source),
         "source_hash": communication.source_hash,
         "content_hash": communication.content_hash,
-        "token": new_token(),
-        "address": communication.recipient.address,
+        "deliveries": [
+            {"token": new_token(), "address": each.address} for each in (communication.recipient, *communication.copies)
+        ],
         "disposition": "held" if hold else "queued",
         "reason": hold.reason if hold else None,
         "detail": hold.detail if hold else None,
     }
+
+
+def _recipient(recipient: Recipient) -> dict[str, str]:
+    return {"address": recipient.address, "name": recipient.name}

@@ -56,7 +56,7 @@ def parcel_of(row: Mapping[str, Any]) -> Parcel:
     """A parcel from a row of `gather_bound` or `claim`."""
     return Parcel(
         delivery=delivery_of(row),
-        recipient=Recipient(**row["recipient"]),
+        recipient=_recipient_of(row),
         subject=row["subject"],
         text=row["body_text"],
         html=row["body_html"],
@@ -67,6 +67,15 @@ def parcel_of(row: Mapping[str, Any]) -> Parcel:
         policy=Policy.from_json(row["policy"]),
         barred=row.get("barred"),
     )
+
+
+def _recipient_of(row: Mapping[str, Any]) -> Recipient:
+    """Whom this delivery goes to: the communication's recipient, or the one who gets a copy."""
+    address = row["address"]
+    for each in (row["recipient"], *row["copies"]):
+        if each["address"] == address:
+            return Recipient(**each)
+    return Recipient(address)
 
 
 async def write_letter(parcel: Parcel, *, mailbox: str, sender: Sender, documents: Documents) -> bytes:

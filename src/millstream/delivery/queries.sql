@@ -144,7 +144,7 @@ ORDER BY l.mailbox;
 -- What this lane holds and is due, without what it has in hand; and why something of it must not leave any more.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
-       c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        r.mode, r.policy,
        (SELECT suppressed_because(s) FROM suppression s
         WHERE s.stream = c.stream AND s.address = lower(d.address)) AS barred
@@ -184,7 +184,7 @@ WITH next AS (
 )
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
-       c.recipient, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 ORDER BY d.id;

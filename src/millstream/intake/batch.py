@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from millstream.communication.store import Reject
+from millstream.communication.store import Known, Reject
 from millstream.composer import TemplateError
 from millstream.intake.errors import ComposerFailed, UnreadableDriver
 from millstream.intake.files import HandedIn, gather
-from millstream.intake.path import needs_work
+from millstream.intake.inside import Inside
+from millstream.intake.path import slow
 from millstream.intake.ports import Arrival, Source, Terms, put_aside
+from millstream.intake.tally import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class BatchSize:
 
     records: int = 500
     composed: int = 40
-    """Of records that take work, fewer: so that lanes start while the rest is still being composed."""
+    """Of records that are slow to make, fewer: so that lanes start while the rest is still being composed."""
     bytes: int = 16 * 1024 * 1024
     """Several batches are in memory at a time: one read ahead, one being made, one being committed."""
 
@@ -55,38 +57,42 @@ def batches(source: Source, terms: Terms, size: BatchSize) -> Generator[Batch, N
         IntakeError: the source cannot be read, or composition is asked for and there is no composer.
     """
     versions: dict[str, str | TemplateError] = {}
-    folder = source.folder
     batch = Batch()
-    for arrival in source.arrivals():
-        if isinstance(arrival, Reject):
-            batch.rejects.append(arrival)
-        else:
-            _take(batch, arrival, folder, terms, versions)
-        if batch.full(size):
+    with ExitStack() as stack:
+        inside = stack.enter_context(Inside(source.folder)) if source.folder is not None else None
+        for arrival in source.arrivals():
+            if isinstance(arrival, Reject):
+                batch.rejects.append(arrival)
+            else:
+                _take(batch, arrival, inside, terms, versions)
+            if batch.full(size):
+                yield batch
+                batch = Batch()
+        if batch.lines:
             yield batch
-            batch = Batch()
-    if batch.lines:
-        yield batch
 
 
 def _take(
-    batch: Batch, arrival: Arrival, folder: Path | None, terms: Terms, versions: dict[str, str | TemplateError]
+    batch: Batch, arrival: Arrival, inside: Inside | None, terms: Terms, versions: dict[str, str | TemplateError]
 ) -> None:
     record = arrival.record
     used: dict[str, str] = {}
     for template in record.templates():
         version = _version(template, terms, versions)
         if isinstance(version, TemplateError):
-            batch.rejects.append(put_aside(arrival.line, record.key, str(version), arrival.digest.hex()))
+            batch.rejects.append(
+                put_aside(arrival.line, record.key, str(version), arrival.digest.hex(), arrival=arrival)
+            )
             return
         used[template] = version
     try:
-        handed = gather(arrival, folder, used, most_bytes=terms.most_bytes)
+        handed = gather(arrival, inside, used, most_bytes=terms.most_bytes)
     except OSError as error:
-        raise UnreadableDriver(f"cannot read the documents in {folder}: {error}") from error
+        where = inside.root if inside else "its folder"
+        raise UnreadableDriver(f"cannot read the documents in {where}: {error}") from error
     batch.handed.append(handed)
     batch.weight += handed.weight
-    batch.work += needs_work(record)
+    batch.work += slow(record, terms)
 
 
 def _version(template: str, terms: Terms, versions: dict[str, str | TemplateError]) -> str | TemplateError:
@@ -125,35 +131,43 @@ class Sorted:
     """A batch after the look at the ledger."""
 
     fresh: list[HandedIn] = field(default_factory=list)
-    unchanged: int = 0
-    repeated: int = 0
+    seen: list[tuple[int | None, Seen]] = field(default_factory=list)
+    """What is in already: by which consignment it came again, and how it is in."""
     conflicts: list[Reject] = field(default_factory=list)
 
 
-def sort_out(batch: Batch, known: Mapping[str, str], keys: Keys) -> Sorted:
-    """Tell what is new from what is in and from what contradicts; `known` is key to source hash of what is in."""
+def sort_out(batch: Batch, known: Mapping[str, Known], keys: Keys) -> Sorted:
+    """Tell what is new from what is in and from what contradicts; `known` is what is in, by key."""
     result = Sorted()
-    hashes = dict(known)
+    present = dict(known)
     for handed in batch.handed:
         earlier = keys.line(handed.key)
-        present = hashes.get(handed.key)
-        if present is None:
-            hashes[handed.key] = handed.source_hash
+        there = present.get(handed.key)
+        number = handed.arrival.consignment
+        if there is None:
+            present[handed.key] = Known(handed.source_hash, number)
             result.fresh.append(handed)
-        elif present == handed.source_hash:
-            result.unchanged += 1
-            result.repeated += earlier is not None
+        elif there.source_hash == handed.source_hash:
+            result.seen.append((number, _how(there, number, earlier)))
         else:
             result.conflicts.append(_conflict(handed, earlier))
         keys.note(handed)
     return result
 
 
+def _how(there: Known, number: int | None, earlier: int | None) -> Seen:
+    if earlier is not None and there.consignment == number:
+        return Seen.TWICE
+    return Seen.EARLIER_TRY if number is not None and there.consignment == number else Seen.BEFORE
+
+
 def _conflict(handed: HandedIn, earlier: int | None) -> Reject:
     line = handed.arrival.line
-    where = f"line {earlier} has the same key" if earlier is not None else "the run already has this key"
+    # Of several consignments that are taken together, lines would be taken for each other.
+    alone = handed.arrival.consignment is None or earlier != line
+    where = f"line {earlier} has the same key" if earlier is not None and alone else "the run already has this key"
     problem = (
         f"{where} with other content than line {line}; what is in stays as it is. "
         "If both are meant, give this one another key"
     )
-    return put_aside(line, handed.key, problem, handed.source_hash)
+    return put_aside(line, handed.key, problem, handed.source_hash, arrival=handed.arrival)

@@ -48,16 +48,30 @@ class ConsignmentStore(Statements):
     async def claim(self, holder: str, *, most: int, seconds: float) -> list[Consignment]:
         """Take what is due, for so many seconds."""
         rows = await self._all(queries.claim.sql, {"holder": holder, "most": most, "seconds": seconds})
-        return [_consignment(row) for row in rows]
+        return [_consignment(row) for row in sorted(rows, key=lambda row: row["id"])]
 
     async def keep(self, holder: str, ids: Sequence[int], *, seconds: float) -> None:
         """Say that the work on these goes on."""
         await self._do(queries.keep.sql, {"holder": holder, "ids": list(ids), "seconds": seconds})
 
-    async def taken(self, holder: str, receipts: Mapping[int, Mapping[str, Any]], *, run_id: int) -> int:
-        """They are in; answers how many were still this holder's."""
+    async def taken(
+        self,
+        holder: str,
+        receipts: Mapping[int, Mapping[str, Any]],
+        *,
+        run_id: int,
+        told: Sequence[tuple[int, str, Mapping[str, Any]]] = (),
+    ) -> int:
+        """They are in; answers how many were still this holder's.
+
+        `told` are events about them that become true with it: consignment, kind and facts.
+        """
         taken = [{"id": number, "receipt": dict(receipt)} for number, receipt in receipts.items()]
-        values = {"holder": holder, "taken": _json(taken), "run_id": run_id}
+        events = [
+            {"place": place, "id": number, "kind": kind, "facts": dict(facts)}
+            for place, (number, kind, facts) in enumerate(told)
+        ]
+        values = {"holder": holder, "taken": _json(taken), "run_id": run_id, "events": _json(events)}
         return len(await self._all(queries.taken.sql, values))
 
     async def put_off(
@@ -116,14 +130,29 @@ class ConsignmentStore(Statements):
         """What came in, the newest first."""
         return await self._all(queries.list_newest.sql, {"door": door, "state": state, "most": most})
 
-    async def untidy(self, *, door: Door | None = None, most: int = 100) -> list[tuple[Consignment, str, str | None]]:
-        """Those that are taken or failed and whose files were not moved yet: each with its state and problem."""
-        rows = await self._all(queries.untidy.sql, {"door": door, "most": most})
+    async def untidy(
+        self, *, door: Door | None = None, most: int = 100, older: float = 0.0
+    ) -> list[tuple[Consignment, str, str | None]]:
+        """Those that are taken or failed and whose files were not moved yet: each with its state and problem.
+
+        With `older` only those that were taken so many seconds ago.
+        """
+        rows = await self._all(queries.untidy.sql, {"door": door, "most": most, "older": older})
         return [(_consignment(row), row["state"], row["problem"]) for row in rows]
 
     async def tidied(self, ids: Sequence[int]) -> None:
         """Their files are where they shall stay."""
         await self._do(queries.tidied.sql, {"ids": list(ids)})
+
+    async def begin(self, offer: Offer) -> int | None:
+        """Write down what a person hands in and takes in one go; None where that was done to its end before."""
+        values = {**_row(0, offer), "policy": _json(offer.policy.to_json())}
+        row = await self._one(queries.begin.sql, values)
+        return int(row["id"]) if row and row["state"] == "received" else None
+
+    async def done(self, number: int, receipt: Mapping[str, Any], *, run_id: int) -> None:
+        """What `begin` wrote down is in the run."""
+        await self._do(queries.done.sql, {"id": number, "receipt": _json(dict(receipt)), "run_id": run_id})
 
     async def doors(self, run_key: str | None = None) -> dict[str, int]:
         """Door to communications that came in by it."""

@@ -36,12 +36,39 @@ RETURNING c.id, c.door, c.key, c.digest, c.kind, c.place, c.size, c.run_key, c.p
 UPDATE consignment SET leased_until = now() + make_interval(secs => :seconds) WHERE holder = :holder AND id = ANY(:ids);
 
 -- name: taken
--- They are a run's communications now, with what became of their lines; only their holder may say so.
-UPDATE consignment c SET state = 'taken', due_at = NULL, taken_at = now(), holder = NULL, leased_until = NULL,
-    problem = NULL, receipt = t.receipt, run_id = :run_id
-FROM json_to_recordset(:taken::json) AS t(id bigint, receipt jsonb)
-WHERE c.id = t.id AND c.holder = :holder
-RETURNING c.id;
+-- They are a run's communications now, with what became of their lines; only their holder may say so. What people must
+-- be told of their lines becomes events with it.
+WITH settled AS (
+    UPDATE consignment c SET state = 'taken', due_at = NULL, taken_at = now(), holder = NULL, leased_until = NULL,
+        problem = NULL, receipt = t.receipt, run_id = :run_id
+    FROM json_to_recordset(:taken::json) AS t(id bigint, receipt jsonb)
+    WHERE c.id = t.id AND c.holder = :holder
+    RETURNING c.id, c.door, c.source, c.run_key
+), told AS (
+    INSERT INTO event (kind, subject, payload)
+    SELECT e.kind, 'consignment:' || s.id,
+        jsonb_build_object('door', s.door, 'source', s.source, 'run', s.run_key) || e.facts
+    FROM json_to_recordset(:events::json) AS e(place integer, id bigint, kind text, facts jsonb) JOIN settled s USING (id)
+    ORDER BY e.place
+)
+SELECT id FROM settled;
+
+-- name: begin^
+-- By hand: nothing takes it but whoever wrote it down. The same again answers with what is there.
+WITH written AS (
+    INSERT INTO consignment (door, key, digest, kind, place, size, run_key, pool, mode, policy, source, due_at)
+    VALUES (:door, :key, :digest, :kind, :place, :size, :run_key, :pool, :mode, :policy, :source, NULL)
+    ON CONFLICT (door, key) DO NOTHING
+    RETURNING id, state
+)
+SELECT id, state FROM written
+UNION ALL SELECT id, state FROM consignment WHERE door = :door AND key = :key
+LIMIT 1;
+
+-- name: done!
+-- By hand, and in the run now.
+UPDATE consignment SET state = 'taken', taken_at = now(), tidied_at = now(), receipt = :receipt, run_id = :run_id
+WHERE id = :id AND state = 'received' AND due_at IS NULL;
 
 -- name: put_off!
 -- Not now: it is tried again after a while.
@@ -82,6 +109,7 @@ ORDER BY id DESC LIMIT :most;
 SELECT id, door, key, digest, kind, place, size, run_key, pool, mode, policy, facts, source, tries, received_at, state,
     problem, taken_at
 FROM consignment WHERE tidied_at IS NULL AND state <> 'received' AND (:door::text IS NULL OR door = :door)
+  AND (:older::float8 = 0 OR (state = 'taken' AND taken_at < now() - make_interval(secs => :older)))
 ORDER BY id LIMIT :most;
 
 -- name: tidied!

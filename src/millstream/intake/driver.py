@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import BufferedReader, FileIO
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -41,6 +42,7 @@ class Driver:
 
     path: Path
     most_bytes_a_line: int = MOST_BYTES_A_LINE
+    consignment: int | None = None
 
     @property
     def name(self) -> str:
@@ -60,50 +62,75 @@ class Driver:
         """
         try:
             with _open(self.path) as file:
-                _look(file, self.path)
-                yield from _arrivals(file, self.most_bytes_a_line)
+                _look(file, self.name)
+                yield from _arrivals(file, self.most_bytes_a_line, self.consignment)
         except OSError as error:
             raise UnreadableDriver(
                 f"cannot read the driver {self.path}: {error.strerror or error}. Check the path and its permissions."
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Drivers that came as they are, each with its consignment's number; none has a folder, so nor have their paths.
+
+    Args:
+        drivers: number and what fetches the content, in order; one at a time is in memory.
+    """
+
+    drivers: Sequence[tuple[int, Callable[[], bytes]]]
+    name: str = "what was handed in"
+    folder: None = None
+    most_bytes_a_line: int = MOST_BYTES_A_LINE
+
+    def arrivals(self) -> Iterator[Arrival | Reject]:
+        """Their records and broken lines in order.
+
+        Raises:
+            UnreadableDriver: one is no text.
+        """
+        for number, fetch in self.drivers:
+            file = BufferedReader(BytesIO(fetch()), _CHUNK)
+            _look(file, f"of consignment {number}")
+            yield from _arrivals(file, self.most_bytes_a_line, number)
+
+
 def _open(path: Path) -> BufferedReader:
     return BufferedReader(FileIO(path), _CHUNK)
 
 
-def _look(file: BufferedReader, path: Path) -> None:
+def _look(file: BufferedReader[Any], name: str) -> None:
     start = file.peek(_LOOK)[:_LOOK]
     for magic, why in _OTHERS.items():
         if start.startswith(magic):
-            raise UnreadableDriver(f"cannot read the driver {path}: {why}.")
+            raise UnreadableDriver(f"cannot read the driver {name}: {why}.")
     if start.startswith(_BOM):
         file.read(len(_BOM))
     first = start[: start.find(b"\n") + 1] or start
     if b"\x00" in first:
         raise UnreadableDriver(
-            f"cannot read the driver {path}: it holds binary data. "
+            f"cannot read the driver {name}: it holds binary data. "
             "A driver is a text file in UTF-8 with one JSON object on each line."
         )
 
 
-def _arrivals(file: BufferedReader, most_bytes: int) -> Iterator[Arrival | Reject]:
+def _arrivals(file: BufferedReader[Any], most_bytes: int, consignment: int | None) -> Iterator[Arrival | Reject]:
     number = 0
     while raw := file.readline(most_bytes + 1):
         number += 1
         if len(raw) > most_bytes:
-            yield _skip(file, raw, number, most_bytes)
+            yield replace(_skip(file, raw, number, most_bytes), consignment=consignment)
         elif not raw.isspace():
-            yield _arrival(raw, number)
+            yield _arrival(raw, number, consignment)
 
 
-def _arrival(raw: bytes, number: int) -> Arrival | Reject:
+def _arrival(raw: bytes, number: int, consignment: int | None) -> Arrival | Reject:
     try:
         read = read_record(_parse(raw))
     except RecordProblem as problem:
         digest = hashlib.sha256(raw.strip()).hexdigest()
-        return put_aside(number, problem.key, str(problem), digest)
-    return Arrival(line=number, record=read.record, digest=read.digest, size=len(raw))
+        return replace(put_aside(number, problem.key, str(problem), digest), consignment=consignment)
+    return Arrival(number, read.record, read.digest, len(raw), consignment)
 
 
 def _parse(raw: bytes) -> object:
@@ -127,7 +154,7 @@ def _guess_key(raw: bytes) -> str | None:
     return found[1].decode(errors="replace") if found else None
 
 
-def _skip(file: BufferedReader, start: bytes, number: int, most_bytes: int) -> Reject:
+def _skip(file: BufferedReader[Any], start: bytes, number: int, most_bytes: int) -> Reject:
     """Pass over a line that is too long without holding it in memory."""
     digest, size, piece = hashlib.sha256(start), len(start), start
     while piece and not piece.endswith(b"\n"):

@@ -12,6 +12,7 @@
     ├── Unreadable          what was handed in is none of what its door takes: manifest, index, message
     ├── NotYet              what it names is missing or half written, and may still come
     ├── SpoolFull           there is no room for what is coming in
+    ├── SpoolRefused        its place cannot be used: a person must see to it
     └── UnknownConsignment  nothing of this number came in
     RecordFault             never leaves this room: it harms one record only
     ├── RecordProblem       no communication can be made of it: a reject
@@ -65,6 +66,10 @@ class NotYet(IntakeError):
 
 class SpoolFull(IntakeError):
     """There is no room for what is coming in."""
+
+
+class SpoolRefused(IntakeError):
+    """The place of what is coming in cannot be used; a person must see to it."""
 
 
 class UnknownConsignment(IntakeError):

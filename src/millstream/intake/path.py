@@ -6,17 +6,18 @@ They are composed here and not when they leave, so that the content hash covers 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from millstream.communication.model import Communication, Hold, Recipient
 from millstream.intake.documents import attachments_of, composed, composer_of
 from millstream.intake.errors import Unfit
-from millstream.intake.files import HandedIn
-from millstream.intake.ports import Terms
+from millstream.intake.files import HTML_PLACE, HandedIn
+from millstream.intake.ports import Arrival, Terms
 from millstream.intake.record import Record
 from millstream.mime import Attachment, BadAddress, Letter, Mailbox, MimeError, encoded_size
 from millstream.mime.address import wire_address
+from millstream.mime.plain import decoded_html, plain
 
 _FORGERY = re.compile(r"[\r\n\x00]")
 _LONGEST_ADDRESS = 320
@@ -35,8 +36,8 @@ class Made:
     """A communication, and the documents that are to be put into the store before it is added."""
 
     communication: Communication
-    line: int
-    """Where it came in."""
+    arrival: Arrival
+    """As what it came in."""
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -47,9 +48,10 @@ class _Body:
     html: str | None
 
 
-def needs_work(record: Record) -> bool:
-    """Whether making it costs more than looking at it: composing, decoding, reading PDFs."""
-    return record.template is not None or bool(record.documents)
+def slow(record: Record, terms: Terms) -> bool:
+    """Whether making it costs milliseconds and more: composing it, or putting its PDFs under a password."""
+    protects = record.password is not None or terms.password is not None
+    return record.template is not None or any(protects or entry.compose is not None for entry in record.documents or ())
 
 
 def make(handed: HandedIn, terms: Terms) -> Made:
@@ -64,19 +66,23 @@ def make(handed: HandedIn, terms: Terms) -> Made:
     try:
         _check_written(record)
         recipient = _recipient(record)
-        body = _body(record, terms)
+        copies = _copies(record, recipient)
+        body = _body(handed, terms)
         attachments = tuple(attachments_of(handed, terms))
         if attachments or record.template is not None or not _surely_fits(body, terms.most_bytes):
             _check_message(_letter(record, recipient, body, attachments, terms.unsubscribe), terms.most_bytes)
     except Unfit as unfit:
         detail = f"Customer {record.customer.id}: {str(unfit).rstrip('.')}. {_AGAIN}"
-        return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.arrival.line)
-    return Made(_communication(handed, recipient, body), handed.arrival.line, attachments)
+        return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.arrival)
+    made = replace(_communication(handed, recipient, body), copies=copies)
+    return Made(made, handed.arrival, attachments)
 
 
 def _check_written(record: Record) -> None:
     """See that nothing that was handed in forges a header, and that mail can carry it."""
     named = {"customer.name": record.customer.name, "recipient.name": record.recipient.name, "subject": record.subject}
+    for place, copy in enumerate(record.cc):
+        named[f"cc[{place}].name"] = copy.name
     for place, entry in enumerate(record.documents or ()):
         field = f"documents[{place}].name"
         named[field] = entry.name
@@ -93,22 +99,50 @@ def _check_written(record: Record) -> None:
 
 
 def _recipient(record: Record) -> Recipient:
+    return Recipient(_address(record.recipient.address), record.recipient.name or record.customer.name or "")
+
+
+def _copies(record: Record, recipient: Recipient) -> tuple[Recipient, ...]:
+    """Who else gets it, each once."""
+    found = {recipient.address.lower(): recipient}
+    for each in record.cc:
+        address = _address(each.address)
+        found.setdefault(address.lower(), Recipient(address, each.name or ""))
+    return tuple(found.values())[1:]
+
+
+def _address(written: str) -> str:
     try:
-        address = wire_address(record.recipient.address.strip(" "))
+        return wire_address(written.strip(" "))
     except BadAddress as error:
         shown = _shown(error.address)
         raise Unfit(
             "bad_recipient", f"{shown!r} is not an address that mail can go to: {error.why.rstrip('.')}; correct it"
         ) from None
-    return Recipient(address, record.recipient.name or record.customer.name or "")
 
 
-def _body(record: Record, terms: Terms) -> _Body:
+def _body(handed: HandedIn, terms: Terms) -> _Body:
+    record = handed.arrival.record
+    if record.html_path is not None:
+        html = _html_of(handed, record.html_path)
+        return _Body(record.subject or "", record.text or plain(html), html)
     if record.template is None:
-        return _Body(record.subject or "", record.text or "", record.html)
+        return _Body(
+            record.subject or "", record.text or ("" if record.html is None else plain(record.html)), record.html
+        )
     render = composer_of(terms).render_mail
     mail = composed(render, record, record.template)
     return _Body(mail.subject, mail.text, mail.html)
+
+
+def _html_of(handed: HandedIn, path: str) -> str:
+    found = handed.files[HTML_PLACE]
+    if isinstance(found, Unfit):
+        raise Unfit(found.reason, f"html_path: {found}")
+    html = decoded_html(found)
+    if "\x00" in html:
+        raise Unfit("bad_content", f"{path!r} holds a NUL character, which no mail can carry; make it again")
+    return html
 
 
 def _surely_fits(body: _Body, most_bytes: int) -> bool:
@@ -168,6 +202,7 @@ def _communication(handed: HandedIn, recipient: Recipient, body: _Body, hold: Ho
         html=body.html,
         locale=record.locale,
         stream=record.stream or record.type,
+        consignment=handed.arrival.consignment,
         source_hash=handed.source_hash,
         template=record.template,
         version=handed.versions.get(record.template or ""),

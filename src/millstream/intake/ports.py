@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from millstream.communication.model import Communication, Run
-from millstream.communication.store import Added, Reject
+from millstream.communication.store import Added, Known, Reject
+from millstream.intake.errors import Unfit
 from millstream.intake.password import PasswordRule
 from millstream.intake.record import Record
 
@@ -26,6 +27,10 @@ class Arrival:
     """SHA-256 of the record with its fields sorted."""
     size: int
     """Bytes as handed in; what it weighs in memory."""
+    consignment: int | None = None
+    """What it came in with."""
+    files: Mapping[str, bytes | Unfit] = field(default_factory=dict)
+    """Of the files that the record names by path, those that the source has looked at itself, or why it has none."""
 
 
 class Source(Protocol):
@@ -46,8 +51,8 @@ class Source(Protocol):
 class Ledger(Protocol):
     """The part of `communication.store.RunStore` that a submit needs."""
 
-    async def known(self, run: Run, keys: Sequence[str]) -> dict[str, str]:
-        """Key to source hash, for those that the run already has."""
+    async def known(self, run: Run, keys: Sequence[str]) -> dict[str, Known]:
+        """What the run already has of these keys."""
 
     async def add(self, run: Run, communications: Sequence[Communication]) -> Added:
         """Add a batch, all or nothing; keys that the run already has stay as they are."""
@@ -119,7 +124,15 @@ class Terms:
     unsubscribe: str | None = None
 
 
-def put_aside(line: int, key: str | None, problem: str, digest: str) -> Reject:
+def put_aside(line: int, key: str | None, problem: str, digest: str, *, arrival: Arrival | None = None) -> Reject:
     """A reject that any ledger can hold: one line of text without NUL, which Postgres does not store."""
     said = " ".join(problem.replace("\x00", "\\0").split())[:_LONGEST_PROBLEM]
-    return Reject(line=line, key=key.replace("\x00", "\\0")[:200] if key else None, problem=said, digest=digest)
+    return Reject(
+        line=line,
+        key=key.replace("\x00", "\\0")[:200] if key else None,
+        problem=said,
+        digest=digest,
+        consignment=arrival.consignment if arrival else None,
+        customer=arrival.record.customer.id if arrival else None,
+        type=arrival.record.type if arrival else None,
+    )

@@ -101,6 +101,11 @@ class Record(_Part):
     type: Word = Field(description="What kind of document it is, for example `statement`.")
     customer: Customer = Field(description="Whom it is about.")
     recipient: Addressee = Field(description="To whom it goes.")
+    cc: list[Addressee] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Who else gets it: each a copy of their own, which no other recipient sees.",
+    )
     locale: str = Field(
         default="en-GB",
         max_length=35,
@@ -112,15 +117,21 @@ class Record(_Part):
     )
     template: Word | None = Field(
         default=None,
-        description="The template from which mail and document are composed. Without it, `subject` and `text` are "
-        "needed.",
+        description="The template from which mail and document are composed. Without it, `subject` is needed, and one "
+        "of `text`, `html` and `html_path`.",
     )
     data: dict[str, Any] = Field(
         default_factory=dict, description="What the template shows; its fields are those of the template's schema."
     )
     subject: str | None = Field(default=None, min_length=1, max_length=900, description="The mail's subject.")
     text: str | None = Field(default=None, description="The mail's text.")
-    html: str | None = Field(default=None, description="The mail's text as HTML, beside `text`.")
+    html: str | None = Field(default=None, description="The mail as HTML. Where `text` is missing, it is made of this.")
+    html_path: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="The same as a file inside the driver's folder, instead of `html`.",
+    )
     documents: list[DocumentEntry] | None = Field(
         default=None,
         max_length=50,
@@ -139,14 +150,18 @@ class Record(_Part):
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
-        written = [name for name in ("subject", "text", "html") if getattr(self, name) is not None]
+        written = [name for name in ("subject", "text", "html", "html_path") if getattr(self, name) is not None]
         if self.template is not None and written:
             raise PydanticCustomError(
                 "body",
                 "has both template and {written}; the template makes them, so leave them out or leave out the template",
                 {"written": ", ".join(written)},
             )
-        missing = [name for name in ("subject", "text") if getattr(self, name) is None]
+        missing = ["subject"] if self.subject is None else []
+        if self.text is None and self.html is None and self.html_path is None:
+            missing.append("text")
+        if self.html is not None and self.html_path is not None:
+            raise PydanticCustomError("body", "has both html and html_path; leave one of them out")
         if self.template is None and missing:
             raise PydanticCustomError(
                 "body", "lacks {missing}; add it, or name a template", {"missing": " and ".join(missing)}

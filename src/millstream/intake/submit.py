@@ -8,18 +8,20 @@ a submit may end anywhere (an error, Ctrl-C, kill -9) and the same submit again 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 
 from millstream.communication.model import Run, RunState
+from millstream.communication.store import Known
 from millstream.intake.batch import Batch, BatchSize, Keys, batches, sort_out
 from millstream.intake.errors import RunClosed
 from millstream.intake.files import HandedIn
 from millstream.intake.password import PasswordRule
-from millstream.intake.path import Made, make, needs_work
+from millstream.intake.path import Made, make, slow
 from millstream.intake.ports import Composing, DocumentStore, Ledger, Source, Terms
+from millstream.intake.tally import Tallies, Tally
 from millstream.intake.writer import Parcel, Writer
 
 _MOST_PROBLEMS = 20
@@ -76,6 +78,9 @@ class Receipt:
 
 Progress = Callable[[Receipt], None]
 
+_TOGETHER = 50
+"""Records that a thread makes in one go, where none is slow."""
+
 
 async def submit(
     source: Source,
@@ -84,8 +89,11 @@ async def submit(
     on_progress: Progress | None = None,
     *,
     options: IntakeOptions,
+    tallies: Tallies | None = None,
 ) -> Receipt:
-    """Take in what a source hands in; what is in already stays as it is. `on_progress` hears after each commit.
+    """Take in what a source hands in; what is in already stays as it is.
+
+    `on_progress` hears after each commit; `tallies` count by the consignment that brought each record.
 
     Raises:
         IntakeError: UnreadableDriver, BadPasswordRule, RunClosed, ComposerFailed, DocumentsFailed or LedgerFailed. What
@@ -101,28 +109,36 @@ async def submit(
         unsubscribe=run.policy.unsubscribe,
     )
     writer = Writer(services.ledger, services.documents, run, patience_seconds=options.patience_seconds)
-    return await _Submission(source, terms, writer, options, on_progress).carry_out()
+    submission = _Submission(batches(source, terms, options.batch), terms, writer, options, tallies or Tallies())
+    return await submission.carry_out(on_progress)
 
 
 class _Submission:
     """One submit on its way."""
 
     def __init__(
-        self, source: Source, terms: Terms, writer: Writer, options: IntakeOptions, on_progress: Progress | None
+        self,
+        coming: Generator[Batch, None, None],
+        terms: Terms,
+        writer: Writer,
+        options: IntakeOptions,
+        tallies: Tallies,
     ) -> None:
-        self._batches = batches(source, terms, options.batch)
+        self._batches = coming
         self._terms = terms
         self._writer = writer
         self._options = options
-        self._on_progress = on_progress
+        self._tallies = tallies
         self._receipt = Receipt()
+        self._on_progress: Progress | None = None
         self._keys = Keys()
-        self._underway: dict[str, str] = {}
+        self._underway: dict[str, Known] = {}
         self._writing: asyncio.Task[None] | None = None
         self._began = asyncio.get_running_loop().time()
 
-    async def carry_out(self) -> Receipt:
+    async def carry_out(self, on_progress: Progress | None) -> Receipt:
         """Read, make and commit until the source has no more."""
+        self._on_progress = on_progress
         reader = ThreadPoolExecutor(1, "millstream-intake-read")
         makers = ThreadPoolExecutor(self._options.parallel, "millstream-intake-make")
         loop = asyncio.get_running_loop()
@@ -154,12 +170,11 @@ class _Submission:
         """Make what is new of a batch, in order, and pass it on to be committed."""
         known = await self._writer.known([handed.key for handed in batch.handed])
         found = sort_out(batch, {**known, **self._underway}, self._keys)
-        self._underway = {handed.key: handed.source_hash for handed in found.fresh}
-        parcel = Parcel(
-            rejects=batch.rejects, conflicts=found.conflicts, unchanged=found.unchanged, repeated=found.repeated
-        )
+        self._underway = {handed.key: Known(handed.source_hash, handed.arrival.consignment) for handed in found.fresh}
+        parcel = Parcel(rejects=batch.rejects, conflicts=found.conflicts, seen=found.seen)
         loop = asyncio.get_running_loop()
-        coming = [loop.run_in_executor(makers, _make_all, group, self._terms) for group in _groups(found.fresh)]
+        groups = _groups(found.fresh, self._terms)
+        coming = [loop.run_in_executor(makers, _make_all, group, self._terms) for group in groups]
         try:
             since = loop.time()
             for future in coming:
@@ -182,34 +197,35 @@ class _Submission:
 
     async def _write(self, parcel: Parcel) -> None:
         written = await self._writer.write(parcel)
-        before = self._receipt
-        aside = [*parcel.rejects, *parcel.conflicts, *written.rejects, *written.conflicts]
-        said = (f"line {each.line}: {each.problem}" for each in aside)
-        self._receipt = Receipt(
-            lines=before.lines + parcel.lines,
-            new=before.new + written.new,
-            unchanged=before.unchanged + parcel.unchanged + written.unchanged,
-            held=before.held + written.held,
-            suppressed=before.suppressed + written.suppressed,
-            rejected=before.rejected + len(parcel.rejects) + len(written.rejects),
-            conflicts=before.conflicts + len(parcel.conflicts) + len(written.conflicts),
-            seconds=asyncio.get_running_loop().time() - self._began,
-            repeated=before.repeated + parcel.repeated,
-            composed=before.composed + written.composed,
-            problems=(*before.problems, *said)[:_MOST_PROBLEMS],
-        )
+        written.count(parcel, self._tallies)
+        self._receipt = _added_up(self._tallies.all(), asyncio.get_running_loop().time() - self._began)
         if self._on_progress is not None:
             self._on_progress(self._receipt)
+
+
+def _added_up(tallies: Sequence[Tally], seconds: float) -> Receipt:
+    return Receipt(
+        lines=sum(each.lines for each in tallies),
+        new=sum(each.new for each in tallies),
+        unchanged=sum(each.unchanged for each in tallies),
+        held=sum(each.held for each in tallies),
+        suppressed=sum(each.suppressed for each in tallies),
+        rejected=sum(each.rejected for each in tallies),
+        conflicts=sum(each.conflicts for each in tallies),
+        seconds=seconds,
+        repeated=sum(each.repeated for each in tallies),
+        composed=sum(each.composed for each in tallies),
+        problems=tuple(problem for each in tallies for problem in each.problems)[:_MOST_PROBLEMS],
+    )
 
 
 def _make_all(handed: list[HandedIn], terms: Terms) -> list[Made]:
     return [make(each, terms) for each in handed]
 
 
-def _groups(handed: list[HandedIn]) -> Iterator[list[HandedIn]]:
-    """In order: what takes work by itself, so that threads share it; what does not together."""
-    for work, group in groupby(handed, key=lambda each: needs_work(each.arrival.record)):
-        if work:
-            yield from ([each] for each in group)
-        else:
-            yield list(group)
+def _groups(handed: list[HandedIn], terms: Terms) -> Iterator[list[HandedIn]]:
+    """In order: what is slow by itself, so that threads share it; of the rest so many together."""
+    for alone, group in groupby(handed, key=lambda each: slow(each.arrival.record, terms)):
+        together = 1 if alone else _TOGETHER
+        while some := list(islice(group, together)):
+            yield some

@@ -10,10 +10,11 @@ from typing import TypeVar
 from psycopg_pool import PoolClosed
 
 from millstream.communication.model import Communication, Document, Run
-from millstream.communication.store import Added, Reject
+from millstream.communication.store import Added, Known, Reject
 from millstream.intake.errors import DocumentsFailed, LedgerFailed
 from millstream.intake.path import Made
-from millstream.intake.ports import DocumentStore, Ledger, put_aside
+from millstream.intake.ports import Arrival, DocumentStore, Ledger, put_aside
+from millstream.intake.tally import Seen, Tallies
 from millstream.mime import Attachment
 from millstream.storage.border import translated
 from millstream.storage.errors import (
@@ -46,26 +47,41 @@ class Parcel:
     made: list[Made] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     conflicts: list[Reject] = field(default_factory=list)
-    unchanged: int = 0
-    repeated: int = 0
+    seen: list[tuple[int | None, Seen]] = field(default_factory=list)
 
     @property
     def lines(self) -> int:
         """How many records and broken lines it stands for."""
-        return len(self.made) + len(self.rejects) + len(self.conflicts) + self.unchanged
+        return len(self.made) + len(self.rejects) + len(self.conflicts) + len(self.seen)
 
 
 @dataclass(slots=True)
 class Written:
     """What the ledger said to a parcel."""
 
-    new: int = 0
-    held: int = 0
-    suppressed: int = 0
-    unchanged: int = 0
-    composed: int = 0
+    added: list[Added] = field(default_factory=list)
     conflicts: list[Reject] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+
+    def count(self, parcel: Parcel, tallies: Tallies) -> None:
+        """Add what became of the parcel to the tallies."""
+        fresh = frozenset().union(*(each.fresh for each in self.added))
+        kept = frozenset().union(*(each.kept for each in self.added))
+        barred = frozenset().union(*(each.barred for each in self.added))
+        aside = {each.key for each in (*self.conflicts, *self.rejects)}
+        for made in parcel.made:
+            key, tally = made.communication.key, tallies.of(made.arrival.consignment)
+            if key in fresh:
+                tally.new += 1
+                tally.held += key in kept
+                tally.suppressed += key in barred
+                tally.composed += made.communication.template is not None and made.communication.hold is None
+            elif key not in aside:
+                tally.saw(Seen.BEFORE)
+        for number, how in parcel.seen:
+            tallies.of(number).saw(how)
+        tallies.put_aside((*parcel.rejects, *self.rejects), conflict=False)
+        tallies.put_aside((*parcel.conflicts, *self.conflicts), conflict=True)
 
 
 class Writer:
@@ -78,8 +94,8 @@ class Writer:
         self._patience = patience_seconds
         self._puts = asyncio.Semaphore(_PUTS_AT_A_TIME)
 
-    async def known(self, keys: Sequence[str]) -> dict[str, str]:
-        """Key to source hash, for those that the run already has.
+    async def known(self, keys: Sequence[str]) -> dict[str, Known]:
+        """What the run already has of these keys.
 
         Raises:
             LedgerFailed: the database is away for longer than we wait, or refuses us.
@@ -98,7 +114,7 @@ class Writer:
         communications = await self._stored(parcel.made)
         written = Written()
         if communications:
-            await self._add(communications, {made.communication.key: made.line for made in parcel.made}, written)
+            await self._add(communications, {made.communication.key: made.arrival for made in parcel.made}, written)
         aside = [*parcel.rejects, *parcel.conflicts, *written.rejects, *written.conflicts]
         if aside:
             await self._asked(lambda: self._ledger.reject(self._run, aside))
@@ -126,28 +142,30 @@ class Writer:
         stored = await self._kept(lambda: self._documents.put(content))
         return Document(attachment.name, attachment.media_type, len(content), stored.sha256)
 
-    async def _add(self, communications: list[Communication], lines: dict[str, int], written: Written) -> None:
+    async def _add(self, communications: list[Communication], arrivals: dict[str, Arrival], written: Written) -> None:
         try:
             added = await self._patiently(lambda: self._ledger.add(self._run, communications))
         except DatabaseError as error:
             if not _is_rows_fault(error):
                 raise LedgerFailed(f"{error} {_AGAIN}") from error
-            await self._find_poison(communications, lines, written, error)
+            await self._find_poison(communications, arrivals, written, error)
         else:
-            _count(added, communications, lines, written)
+            written.added.append(added)
+            written.conflicts += _conflicts(added, communications, arrivals)
 
     async def _find_poison(
-        self, communications: list[Communication], lines: dict[str, int], written: Written, error: DatabaseError
+        self, communications: list[Communication], arrivals: dict[str, Arrival], written: Written, error: DatabaseError
     ) -> None:
         """Put the one aside that the ledger cannot hold, and add the others: halves, and halves of halves."""
         if len(communications) > 1:
             half = len(communications) // 2
-            await self._add(communications[:half], lines, written)
-            await self._add(communications[half:], lines, written)
+            await self._add(communications[:half], arrivals, written)
+            await self._add(communications[half:], arrivals, written)
             return
         (poison,) = communications
         problem = f"the ledger cannot hold this communication: {error}"
-        written.rejects.append(put_aside(lines[poison.key], poison.key, problem, poison.source_hash))
+        arrival = arrivals[poison.key]
+        written.rejects.append(put_aside(arrival.line, poison.key, problem, poison.source_hash, arrival=arrival))
 
     async def _asked(self, call: Callable[[], Awaitable[Result]]) -> Result:
         try:
@@ -188,17 +206,12 @@ def _given_up(error: StorageError, waited: float) -> Exception:
     return kind(f"{error} Given up after {waited:.0f} s. {_AGAIN}")
 
 
-def _count(added: Added, communications: list[Communication], lines: dict[str, int], written: Written) -> None:
-    written.new += added.new
-    written.held += added.held
-    written.suppressed += added.suppressed
-    written.unchanged += added.unchanged
-    # What was in the way came in by another submit of the same run at the same time, which is rare: so the
-    # communications of a batch with a conflict are all looked at.
+def _conflicts(added: Added, communications: list[Communication], arrivals: dict[str, Arrival]) -> list[Reject]:
+    """What came in by another submit of the same run at the same time, with other content."""
     refused = set(added.conflicts)
-    for each in communications:
-        if each.key in refused:
-            problem = "the run has this key with other content, by another submit; what is in stays as it is"
-            written.conflicts.append(put_aside(lines[each.key], each.key, problem, each.source_hash))
-        elif each.template is not None and each.hold is None:
-            written.composed += 1
+    problem = "the run has this key with other content, by another submit; what is in stays as it is"
+    return [
+        put_aside(arrivals[each.key].line, each.key, problem, each.source_hash, arrival=arrivals[each.key])
+        for each in communications
+        if each.key in refused
+    ]

@@ -76,7 +76,7 @@ class Folder:
     async def flush(self) -> None:
         """Sync the file system that holds the folder: contents and names, everything in one call."""
         try:
-            await asyncio.to_thread(_sync_file_system, self._root)
+            await asyncio.to_thread(sync_file_system, self._root)
         except OSError as error:
             raise self._fault(error, "be made durable") from error
 
@@ -146,7 +146,8 @@ def _read_from_memory(path: str) -> bytes:
     return bytes(content)
 
 
-def _sync_file_system(root: str) -> None:
+def sync_file_system(root: str) -> None:
+    """Return when everything written to the file system that holds `root` survives a power failure. It blocks."""
     descriptor = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
     try:
         # syncfs(2) reports what could not be written since the descriptor was opened; the standard library lacks it.

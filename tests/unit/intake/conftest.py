@@ -11,6 +11,7 @@ import pytest
 
 from millstream.intake.driver import Driver
 from millstream.intake.files import HandedIn, gather
+from millstream.intake.inside import Inside
 from millstream.intake.path import Made, make
 from millstream.intake.ports import Arrival, Terms
 from millstream.intake.record import read_record
@@ -45,7 +46,8 @@ def made(tmp_path: Path, record: Callable[..., Handed]) -> Callable[..., Made]:
         read = read_record(record(**changes))
         arrival = Arrival(line=1, record=read.record, digest=read.digest, size=100)
         terms = terms or Terms(most_bytes=100_000)
-        handed: HandedIn = gather(arrival, folder, {}, most_bytes=terms.most_bytes)
+        with Inside(folder or tmp_path) as inside:
+            handed: HandedIn = gather(arrival, inside if folder else None, {}, most_bytes=terms.most_bytes)
         return make(handed, terms)
 
     return build

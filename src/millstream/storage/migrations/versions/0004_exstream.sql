@@ -148,3 +148,5 @@ CREATE TABLE email_event_place (
 
 -- Others who get the same communication: [{"address", "name"}]. Each is a delivery of its own.
 ALTER TABLE communication ADD COLUMN copies jsonb NOT NULL DEFAULT '[]';
+-- Which consignment brought it: so that a second try at the same one knows what the first had brought in.
+ALTER TABLE communication ADD COLUMN consignment_id bigint;

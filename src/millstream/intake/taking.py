@@ -1,0 +1,300 @@
+"""Taking: what doors made durable becomes communications of a run, and says what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Protocol
+
+from millstream.communication.errors import CommunicationError
+from millstream.communication.model import Mode, Policy, Run
+from millstream.drill import Drill
+from millstream.intake.consignment import Consignment, Kind
+from millstream.intake.consignments import ConsignmentStore
+from millstream.intake.errors import (
+    BadPasswordRule,
+    DocumentsFailed,
+    IntakeError,
+    LedgerFailed,
+    NotYet,
+    RunClosed,
+    SpoolFull,
+    Unreadable,
+    UnreadableDriver,
+)
+from millstream.intake.options import Point, TakingOptions
+from millstream.intake.sources import Sources
+from millstream.intake.submit import IntakeOptions, Services, submit
+from millstream.intake.tally import Tallies, Tally
+from millstream.log import get_logger
+from millstream.storage.errors import DatabaseError, DocumentMissing, DocumentStoreError
+
+log = get_logger(__name__)
+
+_OURS = (DocumentsFailed, LedgerFailed, SpoolFull)
+"""Our want, not its fault: it stays due however long that lasts."""
+_FOR_GOOD = (Unreadable, UnreadableDriver, RunClosed, BadPasswordRule, CommunicationError)
+"""Trying again changes nothing."""
+
+
+class Runs(Protocol):
+    """The part of `communication.store.RunStore` that opens a consignment's run."""
+
+    async def open_run(self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str) -> Run:
+        """Create the run of this key, or return it where it exists."""
+
+
+class Contents(Protocol):
+    """The part of `storage.objects` that gives back what a door put there."""
+
+    async def get(self, sha256: str) -> bytes:
+        """A document's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What taking works with."""
+
+    runs: Runs
+    services: Services
+    contents: Contents
+    sources: Sources
+    intake: IntakeOptions
+    options: TakingOptions = field(default_factory=TakingOptions)
+    drill: Drill | None = None
+
+
+class Taker:
+    """One process's share in taking. Any number may run; each consignment is in one process's hands by its lease.
+
+    Whatever dies when: what was committed is in the run under its keys, and whoever takes the same consignment next
+    finds it there and brings the rest.
+    """
+
+    def __init__(self, store: ConsignmentStore, tools: Tools) -> None:
+        self._store = store
+        self._tools = tools
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._held: set[int] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._large = 0
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def take_due(self) -> int:
+        """Begin with what is due, as far as there are hands; answers how many consignments. Does not wait for them.
+
+        Raises:
+            DatabaseError: the database is away.
+        """
+        options = self._tools.options
+        if len(self._under_way) >= options.parallel:
+            return 0
+        found = await self._store.claim(self._holder, most=options.together, seconds=options.lease)
+        begun = 0
+        later: list[int] = []
+        for group in _groups(found, options):
+            large = not _small(group[0], options)
+            if large and self._large >= max(1, options.parallel - 1):
+                later += [each.id for each in group]
+                continue
+            self._begin(group, large=large)
+            begun += len(group)
+        if later:
+            # A hand stays free for what is small; another process may have one for these.
+            waits = "waits until another one is taken"
+            await self._store.put_off(self._holder, later, waits, seconds=options.turn, counted=False)
+        return begun
+
+    async def rest(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(set(self._under_way))
+
+    async def drain(self) -> None:
+        """Take until nothing is due any more."""
+        while await self.take_due() or self._under_way:
+            await self.rest()
+
+    async def close(self) -> None:
+        """Stop in the middle: what was committed stays, and what is in hand is given back at once."""
+        in_hand = sorted(self._held)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        if in_hand:
+            with suppress(DatabaseError):  # their lease ends by itself
+                stopped = "the worker was asked to stop"
+                await self._store.put_off(self._holder, in_hand, stopped, seconds=0.0, counted=False)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+
+    def _begin(self, group: Sequence[Consignment], *, large: bool) -> None:
+        ids = [each.id for each in group]
+        self._held.update(ids)
+        self._large += large
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep())
+        task = asyncio.create_task(self._take(group))
+        self._under_way.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._under_way.discard(task)
+            self._held.difference_update(ids)
+            self._large -= large
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("intake.stopped", consignments=ids[:10], exc_info=error)
+
+        task.add_done_callback(ended)
+
+    async def _keep(self) -> None:
+        """Say that the work goes on while there is any."""
+        lease = self._tools.options.lease
+        while self._held:
+            await asyncio.sleep(lease / 3)
+            if self._held:
+                with suppress(DatabaseError):  # it may be away for a while; without a lease others may join in
+                    await self._store.keep(self._holder, sorted(self._held), seconds=lease)
+
+    async def _take(self, group: Sequence[Consignment]) -> None:
+        began = asyncio.get_running_loop().time()
+        try:
+            await self._bring(group)
+        except NotYet as error:
+            took = asyncio.get_running_loop().time() - began
+            await self._put_off(group, str(error), seconds=max(self._tools.options.first_gap, took))
+        except (*_FOR_GOOD, Exception) as error:  # noqa: BLE001  whatever it is, the consignment is not lost
+            if len(group) > 1 and not isinstance(error, (*_OURS, DatabaseError)):
+                # One of them is at fault and shall harm no other.
+                for each in group:
+                    await self._take([each])
+                return
+            await self._refused(group, error)
+
+    async def _bring(self, group: Sequence[Consignment]) -> None:
+        tools, offer = self._tools, group[0].offer
+        run = await tools.runs.open_run(
+            offer.run_key, pool=offer.pool, mode=offer.mode, policy=offer.policy, source=offer.source
+        )
+        source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
+        tallies = Tallies()
+        receipt = await submit(source, run, tools.services, options=tools.intake, tallies=tallies)
+        self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
+        receipts = {}
+        told: list[tuple[int, str, dict[str, Any]]] = []
+        for each in group:
+            tally = tallies.of(each.id)
+            receipts[each.id] = tally.receipt() | {"seconds": round(receipt.seconds, 3)}
+            told += _events(each.id, tally)
+        taken = await self._store.taken(self._holder, receipts, run_id=run.id, told=told)
+        log.info("intake.taken", run=offer.run_key, door=offer.door, consignments=taken, new=receipt.new)
+        self._passes(Point.AFTER_TAKEN_BEFORE_TIDY)
+
+    async def _refused(self, group: Sequence[Consignment], error: BaseException) -> None:
+        tries = group[0].tries
+        if isinstance(error, _FOR_GOOD):
+            final = True
+        elif isinstance(error, (*_OURS, DatabaseError)):
+            final = False
+        else:
+            final = tries + 1 >= self._tools.options.most_tries
+            if not isinstance(error, IntakeError):
+                log.error("intake.broken", consignment=group[0].id, exc_info=error)
+        if not final:
+            options = self._tools.options
+            gap = min(options.longest_gap, options.first_gap * 4.0 ** min(tries, 10))
+            log.warning("intake.put_off", consignments=len(group), run=group[0].offer.run_key, error=str(error))
+            await self._put_off(group, _told(error), seconds=gap, counted=True)
+            return
+        for each in group:
+            facts = {"file": each.path or "", "line": getattr(error, "line", 0)}
+            log.error("intake.failed", consignment=each.id, source=each.offer.source, error=str(error))
+            await self._store.fail(self._holder, each.id, _told(error), facts)
+
+    async def _put_off(
+        self, group: Sequence[Consignment], problem: str, *, seconds: float, counted: bool = False
+    ) -> None:
+        ids = [each.id for each in group]
+        await self._store.put_off(self._holder, ids, problem, seconds=seconds, counted=counted)
+
+    def _patient(self, consignment: Consignment) -> bool:
+        """Whether what it names may still come."""
+        age = (datetime.now(UTC) - consignment.received_at).total_seconds()
+        return bool(age < self._tools.options.missing)
+
+    def _fetch(self) -> Any:
+        loop, contents = asyncio.get_running_loop(), self._tools.contents
+
+        def fetch(sha256: str) -> bytes:
+            try:
+                return asyncio.run_coroutine_threadsafe(contents.get(sha256), loop).result()
+            except DocumentMissing as error:
+                raise Unreadable(f"what was handed in is gone: {error}") from error
+            except DocumentStoreError as error:
+                raise DocumentsFailed(str(error)) from error
+
+        return fetch
+
+    def _passes(self, point: Point) -> None:
+        if self._tools.drill is not None:
+            self._tools.drill.passes(point)
+
+
+def _small(consignment: Consignment, options: TakingOptions) -> bool:
+    """Whether it is taken together with others of its run: a letter, or a driver that was posted."""
+    offer = consignment.offer
+    posted = offer.kind is Kind.MESSAGE or (offer.kind is Kind.DRIVER and consignment.sha256 is not None)
+    return posted and offer.size < options.alone_from
+
+
+def _groups(found: Sequence[Consignment], options: TakingOptions) -> Iterator[list[Consignment]]:
+    """What is worth one submit: of one run and kind so many together, and alone what is large."""
+
+    def same(each: Consignment) -> tuple[Any, ...]:
+        offer = each.offer
+        alone = 0 if _small(each, options) else each.id
+        return (alone, offer.run_key, offer.kind, offer.pool, offer.mode, str(offer.policy))
+
+    for _, members in groupby(sorted(found, key=same), key=same):
+        group: list[Consignment] = []
+        weight = 0
+        for each in members:
+            if group and weight + each.offer.size > options.together_bytes:
+                yield group
+                group, weight = [], 0
+            group.append(each)
+            weight += each.offer.size
+        yield group
+
+
+def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
+    """What people must be told of its lines; of very many, the first and their number."""
+    told: list[tuple[int, str, dict[str, Any]]] = [
+        (
+            number,
+            "intake.rejected",
+            {
+                "line": each.line,
+                "key": each.key,
+                "customer": each.customer,
+                "type": each.type,
+                "error": each.problem,
+            },
+        )
+        for each in tally.aside
+    ]
+    more = tally.rejected + tally.conflicts - len(tally.aside)
+    if more:
+        told.append((number, "intake.rejected_more", {"lines": more}))
+    return told
+
+
+def _told(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).replace("\x00", "")[:2000]
