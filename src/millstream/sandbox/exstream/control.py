@@ -1,5 +1,6 @@
 """The control API under `/sandbox/v1/`: for tests, the demo and curious people; it needs no token."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from millstream.sandbox.exstream.faults import FaultRule
 from millstream.sandbox.exstream.flows import FlowModel
 from millstream.sandbox.exstream.front import Front
 from millstream.sandbox.exstream.jobs import FlowInstance, Job
+from millstream.sandbox.exstream.resources import Shelf
 from millstream.sandbox.gmail.control_documents import ClockDocument
 from millstream.sandbox.gmail.control_wire import Handler, checked, json_answer, read_document
 
@@ -31,10 +33,10 @@ class OutageDocument(BaseModel):
 class Control:
     """Serves the control API."""
 
-    def __init__(self, front: Front, restock: Callable[[], None]) -> None:
+    def __init__(self, front: Front, shelf: Shelf) -> None:
         self._front = front
         self._world = front.world
-        self._restock = restock
+        self._shelf = shelf
         self.shut_port: Callable[[float], None] = lambda _seconds: None
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -58,7 +60,8 @@ class Control:
 
     async def state(self, _request: web.Request) -> web.StreamResponse:
         """What there is: clock, jobs, holds, what was composed and delivered, rules."""
-        return json_answer(self._world.state())
+        states = Counter(held.state for domain in self._world.domains for held in self._shelf.all(domain))
+        return json_answer(self._world.state() | {"resources": dict(states)})
 
     # Flows and jobs
 
@@ -150,7 +153,7 @@ class Control:
         await self._world.clear()
         self._world.faults.clear()
         self._front.otds.clear()
-        self._restock()
+        self._shelf.stock()
         return await self.state(request)
 
 

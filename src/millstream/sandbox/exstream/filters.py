@@ -39,10 +39,13 @@ def of_document(document: Any, known: frozenset[str]) -> Filter:
 
 
 def checked(found: Filter, known: frozenset[str]) -> Filter:
-    """The filter again; raises `BadRequest` for a key that is not known."""
-    for key in found:
+    """The filter again; raises `BadRequest` for a key that is not known and a date that is none."""
+    for key, values in found.items():
         if key not in known:
             raise BadRequest(f"Filter key {key[:60]!r} is unknown; known are: {', '.join(sorted(known))}")
+        if key.endswith(("Start", "End")):
+            for value in values:
+                _bound(value, last=key.endswith("End"))
     return found
 
 
@@ -90,10 +93,10 @@ def _in_time(key: str, values: list[str], moment: float | None) -> bool:
 def _bound(text: str, *, last: bool) -> float:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if last:
+            moment += timedelta(days=1) if len(text) == _DAY else timedelta(milliseconds=1)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
         raise BadRequest(f"{text[:40]!r} is no date; write yyyy-MM-dd") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if last:
-        moment += timedelta(days=1) if len(text) == _DAY else timedelta(milliseconds=1)
-    return moment.timestamp()

@@ -123,7 +123,7 @@ class Front:
             except Cut as event:
                 return await cut(request, event, self.stopping)
 
-        return web.RouteDef(operation.verb, operation.path, serve, {"name": operation.name})
+        return web.RouteDef(operation.verb, operation.path, serve, {})
 
     async def _serve(self, request: web.Request, operation: Operation, domain: str) -> web.StreamResponse:
         access = self.otds.check(request.headers.get("Authorization"))

@@ -12,11 +12,14 @@ from aiohttp import web
 from millstream.log import get_logger
 from millstream.sandbox.exstream.config import SandboxConfig
 from millstream.sandbox.exstream.control import Control
+from millstream.sandbox.exstream.design import Design
 from millstream.sandbox.exstream.engine import Engine
 from millstream.sandbox.exstream.errors import Refusal, TokenRefusal
+from millstream.sandbox.exstream.ews import EngineService
 from millstream.sandbox.exstream.front import Front, refused
 from millstream.sandbox.exstream.inputs import Inputs
 from millstream.sandbox.exstream.otds import PATHS, Otds, fields_of
+from millstream.sandbox.exstream.resources import Shelf
 from millstream.sandbox.exstream.runtime import Runtime
 from millstream.sandbox.exstream.world import World
 from millstream.sandbox.gmail.faults import Point
@@ -35,12 +38,15 @@ def build(config: SandboxConfig) -> web.Application:
     engine = Engine(world)
     otds = Otds(world)
     front = Front(world, engine, otds)
-    control = Control(front, lambda: None)
+    shelf = Shelf(world)
+    control = Control(front, shelf)
     app = web.Application(client_max_size=config.body_bytes + 1)
     app[FRONT], app[CONTROL] = front, control
-    operations = [*Inputs(world, engine).operations(), *Runtime(world, engine).operations()]
+    services = (Inputs(world, engine), Runtime(world, engine), Design(world, shelf))
+    operations = [operation for service in services for operation in service.operations()]
     app.add_routes([front.route(operation) for operation in operations])
     app.add_routes(_token_routes(front))
+    app.add_routes(EngineService(front).routes())
     app.add_routes(control.routes())
     app.on_shutdown.append(_stop)
     return app

@@ -23,6 +23,10 @@ WAYS = {
 }
 
 
+def _found(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.rglob(pattern))
+
+
 def _manifest(folder: Path) -> Path | None:
     return next(folder.rglob("_STDDELIVERYFILE.xml"), None)
 
@@ -59,7 +63,7 @@ async def test_queues_may_write_files_without_an_extension(site: Site, eventuall
     )
     job = await site.batch([customer(1)])
     await eventually(lambda: site.is_over(job), within=20)
-    found = {path.relative_to(path.parents[1]).as_posix(): path for path in tmp_path.rglob("0*")}
+    found = {path.relative_to(path.parents[1]).as_posix(): path for path in _found(tmp_path, "0*")}
     assert set(found) == {"PDFQ/00001", "Letters/00001.mpw"}
     assert found["Letters/00001.mpw"].read_bytes()[:2] == b"PK"
 
@@ -79,7 +83,7 @@ async def test_files_can_be_half_there_for_a_while(site: Site, eventually, tmp_p
     manifest = await eventually(half_manifest, within=20)
     with pytest.raises(etree.XMLSyntaxError):
         etree.fromstring(manifest.read_bytes())
-    pdf = next(tmp_path.rglob("*.pdf"))
+    pdf = _found(tmp_path, "*.pdf")[0]
     assert b"%%EOF" not in pdf.read_bytes()[-16:]
     await eventually(lambda: site.is_over(job), within=20)
     assert etree.parse(manifest).getroot().tag == "outputList"
@@ -168,7 +172,7 @@ class _Mailbox:
         self.answers = list(answers)
         self.seen: list[bytes] = []
 
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802  aiosmtpd's name
+    async def handle_DATA(self, _server, _session, envelope) -> str:  # noqa: N802  aiosmtpd's name
         self.seen.append(envelope.content)
         return self.answers.pop(0) if self.answers else "250 taken"
 
