@@ -75,7 +75,9 @@ def jobs(
     frame.answer_rows(rows, columns, as_json=json, empty="no job began within that time")
 
 
-def job(number: Annotated[str, typer.Argument(help="The job's id.")], *, domain: Domain = "", json: Json = False) -> None:
+def job(
+    number: Annotated[str, typer.Argument(help="The job's id.")], *, domain: Domain = "", json: Json = False
+) -> None:
     """One job with its flows and their steps."""
 
     async def asked(server: Exstream) -> dict[str, Any]:
@@ -94,7 +96,11 @@ def job(number: Annotated[str, typer.Argument(help="The job's id.")], *, domain:
     flows = whole.pop("flows")
     frame.answer_fields(whole)
     frame.say("")
-    rows = [{**step, "flow": flow["id"], "name": step["display_name"] or step["name"]} for flow in flows for step in flow["steps"]]
+    rows = [
+        {**step, "flow": flow["id"], "name": step["display_name"] or step["name"]}
+        for flow in flows
+        for step in flow["steps"]
+    ]
     columns = ("flow", "id", "type", "name", "status", "delivery_file_retrievable", "msg")
     frame.answer_rows(rows, columns, as_json=False, empty="it has no steps")
 
@@ -139,7 +145,10 @@ def resources(
 
 
 def resolve(
-    communication: Annotated[str, typer.Argument(help="Its id or its name.")], *, domain: Domain = "", json: Json = False
+    communication: Annotated[str, typer.Argument(help="Its id or its name.")],
+    *,
+    domain: Domain = "",
+    json: Json = False,
 ) -> None:
     """What generating a communication needs: its id, its data source, its queues."""
     found = asdict(_with_server(lambda server: server.design(domain or None).resolve(communication)))
@@ -153,7 +162,9 @@ def generate(
     communication: Annotated[str, typer.Argument(help="The communication's id or name.")],
     driver: Annotated[Path, typer.Argument(help="The driver: JSON, or XML where its name ends so.")],
     *,
-    run: Annotated[str | None, typer.Option(help="Take the outputs in as this run; without it they are kept only.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Take the outputs in as this run; without it they are kept only.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Put the outputs into this folder; needs --wait.")] = None,
     data_source: Annotated[str, typer.Option(help="The driver's data source; found by itself otherwise.")] = "",
     domain: Domain = "",
@@ -177,7 +188,9 @@ def trigger(
     channel: Annotated[str, typer.Argument(help="The input channel's service name.")],
     driver: Annotated[Path, typer.Argument(help="What is posted: JSON, or XML where its name ends so.")],
     *,
-    header: Annotated[list[str] | None, typer.Option(help="A further header, `Name: value`; may be given again.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="A further header, `Name: value`; may be given again.")
+    ] = None,
     on_demand: Annotated[bool, typer.Option("--on-demand", help="Wait at Exstream for the flow's answer.")] = False,
     domain: Domain = "",
     actor: Actor = "operator",
