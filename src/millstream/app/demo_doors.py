@@ -47,9 +47,9 @@ class _Server:
 
     async def start(self, environment: dict[str, str]) -> str:
         self._process = Process(self.arguments, self.log_file, environment)
-        address = (await self._process.start(answers=True))["url"]
+        told = await self._process.start(answers=True)
         self._keeper = asyncio.create_task(self._keep())
-        return str(address)
+        return str(told.get("url", ""))
 
     async def _keep(self) -> None:
         while self._process is not None:
@@ -184,8 +184,7 @@ per = "flow"
                 headers = {"Authorization": f"Bearer {self.secret}"}
                 return {"type": "https", "url": f"{address}/api/v1/communications?run={SERVICE}", "headers": headers}
             case Door.SMTP:
-                host, _, port = address.removeprefix("smtp://").rpartition(":")
-                return {"type": "smtp", "host": host, "port": int(port)}
+                return {"type": "smtp", "host": "127.0.0.1", "port": self.port}
             case _:
                 return {"type": "retained"}
 

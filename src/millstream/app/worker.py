@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from millstream.app.answers import listeners
+from millstream.app.doors import doors
 from millstream.app.house import House, open_house
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
@@ -56,8 +57,12 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
-    """Run lanes, read mailboxes and answer events in this process until `stopping` is set."""
-    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads:
+    """Take in, run lanes, read mailboxes, ask Exstream and answer events in this process until `stopping` is set."""
+    async with (
+        lane_tools(house, stopping) as tools,
+        reading(house, tools.gmail) as reads,
+        doors(house) as door_sweeps,
+    ):
         options = tools.options
         engine_options = EngineOptions(
             concurrency=house.settings.worker.lanes,
@@ -90,8 +95,9 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("due", _DUE_EVERY, defer_due),
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
-                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
+                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings, house.pool)).answer_due),
                 *reads.sweeps,
+                *door_sweeps,
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:

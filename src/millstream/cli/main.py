@@ -17,9 +17,11 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
-    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes until Ctrl-C."),
+    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes and the HTTP door of intake until Ctrl-C."),
+    "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
-        "millstream.cli.doctor:doctor", "Check the whole path: database, documents, credentials, mailboxes."
+        "millstream.cli.doctor:doctor",
+        "Check the whole path: database, documents, Exstream, doors, credentials, mailboxes.",
     ),
     "run": Branch(
         "Runs: communications that came in together.",
@@ -74,6 +76,47 @@ TREE: dict[str, Leaf | Branch] = {
                 "millstream.cli.mailbox_connect:connect",
                 "Let a mailbox's owner consent in a browser, and keep the permission.",
             ),
+        },
+    ),
+    "intake": Branch(
+        "What doors took in.",
+        {
+            "list": Leaf("millstream.cli.intake:list_command", "What came in, the newest first."),
+            "show": Leaf("millstream.cli.intake:show", "One consignment with its receipt."),
+            "retry": Leaf("millstream.cli.intake:retry", "Take in again what failed, after its cause was mended."),
+        },
+    ),
+    "step": Branch(
+        "What Exstream is to do next.",
+        {
+            "list": Leaf("millstream.cli.step:list_command", "What Exstream is to do, the newest first."),
+            "show": Leaf("millstream.cli.step:show", "One step with every attempt and its evidence."),
+            "retry": Leaf("millstream.cli.step:retry", "Try a failed step again."),
+            "settle": Leaf("millstream.cli.step:settle", "Decide on an uncertain step that no evidence could settle."),
+            "cancel": Leaf("millstream.cli.step:cancel", "Let a step not be asked for any more."),
+        },
+    ),
+    "exstream": Branch(
+        "Exstream itself: what runs there, and what it is asked to do.",
+        {
+            "probe": Leaf("millstream.cli.exstream:probe", "Ask both services who they are, and what they can do."),
+            "jobs": Leaf("millstream.cli.exstream:jobs", "Jobs that began within the last days."),
+            "job": Leaf("millstream.cli.exstream:job", "One job with its flows and their steps."),
+            "messages": Leaf("millstream.cli.exstream:messages", "The engine's messages of a step."),
+            "resources": Leaf(
+                "millstream.cli.exstream:resources",
+                "Resources in a state of their approval, those in review unless another is named.",
+            ),
+            "resolve": Leaf(
+                "millstream.cli.exstream:resolve",
+                "What generating a communication needs: its id, its data source, its queues.",
+            ),
+            "generate": Leaf("millstream.cli.exstream:generate", "Have a communication composed now."),
+            "trigger": Leaf("millstream.cli.exstream:trigger", "Start the flows of a named channel."),
+            "release": Leaf("millstream.cli.exstream:release", "Let a held step or flow go on."),
+            "stop": Leaf("millstream.cli.exstream:stop", "Let a step, a flow or a job not go on."),
+            "reprocess": Leaf("millstream.cli.exstream:reprocess", "Run a job again."),
+            "state": Leaf("millstream.cli.exstream:state", "Change a resource's state in its approval."),
         },
     ),
     "event": Branch(
