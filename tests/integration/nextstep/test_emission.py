@@ -132,7 +132,7 @@ async def test_a_submit_is_told_at_once_and_a_post_when_no_bounce_came(pool, fil
     async with transaction(pool) as conn:
         await conn.execute("UPDATE email_event SET due_at = now() WHERE kind = 'POST'")
     assert await emails.tell() == 3
-    assert sorted(told(file))[0] == ("POST", "october-0@example.com")
+    assert min(told(file)) == ("POST", "october-0@example.com")
     assert await emails.standing() == {"waiting": 0, "told": 6, "dropped": 0}
     first = orjson.loads(file.read_bytes().splitlines()[0])
     assert first["user"]["CustomerFirstname"] == "Anna"
