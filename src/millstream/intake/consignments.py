@@ -29,9 +29,11 @@ class ConsignmentStore(Statements):
 
     async def receive(self, offers: Sequence[Offer]) -> list[Accepted]:
         """Make offers durable, all or none; answers each in its order."""
-        rows = await self._all(
-            queries.receive.sql, {"offers": _json([_row(at, each) for at, each in enumerate(offers)])}
-        )
+        values = {"offers": _json([_row(at, each) for at, each in enumerate(offers)])}
+        rows = await self._all(queries.receive.sql, values)
+        if any(row["id"] is None for row in rows):
+            # Another process wrote the same key while this statement ran: it waited, and cannot see what it waited for.
+            rows = await self._all(queries.receive.sql, values)
         return [
             Accepted(
                 id=row["id"],
