@@ -114,12 +114,12 @@ class Runtime:
         """A post-sort run over retained work. The order is checked and nothing sorted: there is no sorting index."""
         told = call.document
         if not is_id(str(told.get("flowModelId", ""))):
-            raise BadRequest("flowModelId is needed and must be a uuid")
+            return Answer(wire.failure("flowModelId is needed and must be a uuid"), status=400)
         customers = told.get("customerList")
         if customers is not None and not (isinstance(customers, str) and _CUSTOMERS.fullmatch(customers)):
-            raise BadRequest("customerList must be numbers and ranges such as 2,7,14-50")
+            return Answer(wire.failure("customerList must be numbers and ranges such as 2,7,14-50"), status=400)
         if all(flow.model_id != told["flowModelId"] for flow in self._world.flow_instances.values()):
-            raise NotFound("No sorting assets were found")
+            return Answer(wire.failure("No sorting assets were found"), status=404)
         return Answer(wire.generic("Post-sort run was accepted"), status=201)
 
     # Flow instances

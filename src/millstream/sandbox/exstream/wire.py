@@ -49,6 +49,11 @@ def generic(message: str, details: str = "") -> Document:
     return {"status": "success", "message": message, "details": details}
 
 
+def failure(message: str) -> Document:
+    """A refusal in the same form, where the OpenAPI documents name it."""
+    return generic(message) | {"status": "failure"}
+
+
 @dataclass(frozen=True, slots=True)
 class Paging:
     """Which page a call asks for, and how the server counts."""
