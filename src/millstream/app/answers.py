@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from millstream.app.options import sighting_rules
+from millstream.app.steps import step_listeners
 from millstream.config import Settings
 from millstream.delivery.sightings import Sightings
 from millstream.work.events import Listener
@@ -12,4 +14,8 @@ from millstream.work.events import Listener
 
 def listeners(settings: Settings) -> Mapping[str, Sequence[Listener]]:
     """Kind of event to those who answer it. An event without a listener stays as a record for rooms to come."""
-    return {kind: (answer,) for kind, answer in Sightings(sighting_rules(settings)).listeners().items()}
+    found: dict[str, tuple[Listener, ...]] = defaultdict(tuple)
+    for rooms in (Sightings(sighting_rules(settings)).listeners(), step_listeners(settings)):
+        for kind, answer in rooms.items():
+            found[kind] = (*found[kind], answer)
+    return dict(found)

@@ -13,6 +13,7 @@ from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
+from millstream.app.steps import exstream_side
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
 from millstream.delivery.holding import Tools
@@ -58,7 +59,12 @@ async def run_worker(settings: Settings) -> None:
 
 async def work(house: House, stopping: asyncio.Event) -> None:
     """Run lanes, read mailboxes and answer events in this process until `stopping` is set."""
-    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads, coming_in(house) as doors:
+    async with (
+        lane_tools(house, stopping) as tools,
+        reading(house, tools.gmail) as reads,
+        coming_in(house) as doors,
+        exstream_side(house) as exstream,
+    ):
         options = tools.options
         engine_options = EngineOptions(
             concurrency=house.settings.worker.lanes,
@@ -94,6 +100,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
                 *reads.sweeps,
                 *doors,
+                *exstream,
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:
