@@ -9,7 +9,7 @@ from millstream.app.house import House
 from millstream.config import Settings
 from millstream.exstream.client import Exstream
 from millstream.intake.consignment import Receiving
-from millstream.intake.customer import CustomerOutputs
+from millstream.intake.folder.manifest import read_manifest, read_reports
 from millstream.intake.pull.handing import Hands
 from millstream.intake.pull.jobs import JobStore
 from millstream.intake.pull.options import Per, PullOptions
@@ -57,3 +57,21 @@ def hands(settings: Settings, receiving: Receiving) -> Hands:
         pool=settings.intake.pool,
         mode=settings.delivery.mode,
     )
+
+
+def pulling(house: House, server: Exstream, hands_: Hands) -> tuple[Sweep, ...]:
+    """The sweeps of the door that fetches: one process at a time finds, fetches, and looks for exceptions."""
+    settings = house.settings
+    if not settings.intake_pull.on:
+        return ()
+    runtime, jobs = server.runtime(), JobStore(house.pool, settings.exstream.domain)
+    duty = Duty(house.pool, "pull")
+    pull = Pull(runtime, jobs, hands_, read_manifest, duty.hold, pull_options(settings))
+    looking = Duty(house.pool, "troubles")
+    troubles = Troubles(runtime, jobs, _reports, looking.hold, trouble_options(settings))
+    every = settings.intake_pull.poll_seconds
+    return Sweep("pull", every, pull.round), Sweep("troubles", every, troubles.look)
+
+
+def _reports(manifest: Path) -> Iterable[tuple[str, str]]:
+    return [(report.name, report.path) for report in read_reports(manifest)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from millstream.app.exstream import engine_service, exstream, exstream_options
 from millstream.app.house import House
+from millstream.app.intake import reception
+from millstream.app.pull import hands, pulling
 from millstream.config import Settings
 from millstream.exstream.client import Exstream
 from millstream.exstream.email_events import EventSchema
@@ -19,7 +20,7 @@ from millstream.intake.pull.composed import take_composed
 from millstream.intake.pull.handing import Hands
 from millstream.nextstep import listening
 from millstream.nextstep.carry import TICK, Carrier, StepOptions
-from millstream.nextstep.emission import EmailEvents, EmissionOptions
+from millstream.nextstep.emission import EmailEvents, EmissionOptions, Outbox
 from millstream.nextstep.errors import BadWish, HandingFailed
 from millstream.nextstep.model import NextStep
 from millstream.nextstep.store import StepStore
@@ -30,14 +31,6 @@ from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 
 _EMISSION_EVERY = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class NextSteps:
-    """What of next steps runs in one worker."""
-
-    carrier: Carrier
-    sweeps: tuple[Sweep, ...]
 
 
 def step_options(settings: Settings) -> StepOptions:
@@ -69,12 +62,9 @@ def emission_options(settings: Settings) -> EmissionOptions:
     )
 
 
-def step_listeners(settings: Settings, pool: Pool) -> Mapping[str, Sequence[Listener]]:
+def step_listeners(settings: Settings) -> Mapping[str, Listener]:
     """Kind of event to who answers it: what is asked for, and bounces where email events are told."""
-    found: dict[str, Sequence[Listener]] = {kind: (each,) for kind, each in listening.listeners().items()}
-    for kind, each in EmailEvents(pool, emission_options(settings)).listeners().items():
-        found[kind] = (*found.get(kind, ()), each)
-    return found
+    return {**listening.listeners(), **Outbox(emission_options(settings)).listeners()}
 
 
 @asynccontextmanager
@@ -92,10 +82,23 @@ async def open_exstream(settings: Settings) -> AsyncIterator[Exstream | None]:
 
 
 @asynccontextmanager
+async def exstream_side(house: House) -> AsyncIterator[tuple[Sweep, ...]]:
+    """What of Exstream runs in a worker: next steps, email events, the door that fetches, the look for exceptions.
+
+    Raises:
+        ExstreamError: what its tokens or its engine need is not set.
+    """
+    async with open_exstream(house.settings) as server:
+        taking = hands(house.settings, reception(house))
+        async with next_steps(house, server=server, hands=taking) as sweeps:
+            yield (*sweeps, *(pulling(house, server, taking) if server is not None else ()))
+
+
+@asynccontextmanager
 async def next_steps(
     house: House, *, server: Exstream | None = None, hands: Hands | None = None
-) -> AsyncIterator[NextSteps]:
-    """Next steps in this process, closed in order: calls in flight are waited for.
+) -> AsyncIterator[tuple[Sweep, ...]]:
+    """The sweeps of next steps and email events, closed in order: calls in flight are waited for.
 
     Args:
         house: what is open.
@@ -123,7 +126,7 @@ async def next_steps(
         if options.on:
             post = await stack.enter_async_context(EventPost(exstream_options(settings)))
             sweeps.append(Sweep("email_events", _EMISSION_EVERY, _telling(house.pool, options, post)))
-        yield NextSteps(carrier, tuple(sweeps))
+        yield tuple(sweeps)
 
 
 def hand_in(hands: Hands) -> HandIn:
@@ -143,7 +146,7 @@ def hand_in(hands: Hands) -> HandIn:
     return take
 
 
-def _telling(pool: Pool, options: EmissionOptions, post: EventPost) -> Any:
+def _telling(pool: Pool, options: EmissionOptions, post: EventPost) -> Callable[[], Awaitable[None]]:
     events, duty = EmailEvents(pool, options, post), Duty(pool, "email_events")
 
     async def tell() -> None:

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from millstream.app.answers import listeners
-from millstream.app.doors import doors
 from millstream.app.house import House, open_house
+from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
+from millstream.app.steps import exstream_side
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
 from millstream.delivery.holding import Tools
@@ -57,11 +58,12 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
-    """Take in, run lanes, read mailboxes, ask Exstream and answer events in this process until `stopping` is set."""
+    """Take in, run lanes, read mailboxes, ask Exstream and answer events here until `stopping` is set."""
     async with (
         lane_tools(house, stopping) as tools,
         reading(house, tools.gmail) as reads,
-        doors(house) as door_sweeps,
+        coming_in(house) as doors,
+        exstream_side(house) as exstream,
     ):
         options = tools.options
         engine_options = EngineOptions(
@@ -95,9 +97,10 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("due", _DUE_EVERY, defer_due),
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
-                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings, house.pool)).answer_due),
+                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
                 *reads.sweeps,
-                *door_sweeps,
+                *doors,
+                *exstream,
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:

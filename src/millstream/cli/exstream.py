@@ -158,7 +158,7 @@ def resolve(
         frame.answer_fields(found)
 
 
-def generate(
+def generate(  # noqa: PLR0913  a parameter an option
     communication: Annotated[str, typer.Argument(help="The communication's id or name.")],
     driver: Annotated[Path, typer.Argument(help="The driver: JSON, or XML where its name ends so.")],
     *,
@@ -184,7 +184,7 @@ def generate(
     ask(asked, wait=wait, json=json, out=out)
 
 
-def trigger(
+def trigger(  # noqa: PLR0913  a parameter an option
     channel: Annotated[str, typer.Argument(help="The input channel's service name.")],
     driver: Annotated[Path, typer.Argument(help="What is posted: JSON, or XML where its name ends so.")],
     *,
@@ -239,7 +239,7 @@ def stop(
     ask(Asked(verb=verbs[thing], target=number, actor=actor, domain=domain), wait=wait, json=json)
 
 
-def reprocess(
+def reprocess(  # noqa: PLR0913  a parameter an option
     number: Annotated[str, typer.Argument(help="The job's id.")],
     *,
     current_model: Annotated[bool, typer.Option("--current-model", help="By the flow model as it is now.")] = False,
@@ -255,7 +255,7 @@ def reprocess(
     ask(asked, wait=wait, json=json)
 
 
-def state(
+def state(  # noqa: PLR0913  a parameter an option
     to: Annotated[ResourceState, typer.Argument(help="The state it shall have.")],
     ids: Annotated[list[str], typer.Argument(help="The resource's id; several are changed together.")],
     *,

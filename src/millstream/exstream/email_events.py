@@ -16,8 +16,10 @@ from typing import Any, Final
 
 _SPACE: Final = uuid.UUID("6f1f3d1c-5d0a-5c1c-9a3e-0d9b7c5f2a10")
 """The namespace of event ids: chosen once, so that a delivery's events have the same ids everywhere."""
-_OURS: Final = "x."
-"""Entries of a communication's source that begin so are keys of Exstream's manifest."""
+_KEY: Final = "x."
+"""Entries of a communication's source that begin so are keys of Exstream's manifest,"""
+_ORIGIN: Final = "x.Exstream"
+"""but for those that say where in Exstream it was made."""
 
 
 class EventKind(StrEnum):
@@ -62,19 +64,24 @@ def event_id(token: str, kind: EventKind) -> str:
 def email_event(kind: EventKind, facts: SentFacts, schema: EventSchema) -> dict[str, Any]:
     """One event as Exstream writes it; times are RFC 3339."""
     at = facts.at.isoformat()
-    user = {name.removeprefix(_OURS): value for name, value in facts.source.items() if name.startswith(_OURS)}
+    source = facts.source
+    user = {
+        name.removeprefix(_KEY): value
+        for name, value in source.items()
+        if name.startswith(_KEY) and not name.startswith(_ORIGIN)
+    }
     user.setdefault("CustomerEmail", facts.address)
     user.setdefault("CustomerId", facts.customer)
     user.setdefault("CampaignId", facts.stream)
-    if (number := facts.source.get("customer_in_run")) is not None:
+    if (number := source.get("customer_in_run")) is not None:
         user.setdefault("CustomerInRun", str(number))
     statistics = {
         "creationTime": at,
         "emailProvider": schema.provider,
         "customerEmailId": facts.address,
         "campaignId": user["CampaignId"],
-        "domain": facts.source.get("domain") or schema.domain,
-        "communicationId": facts.source.get("communication") or "",
+        "domain": source.get("domain") or source.get(f"{_ORIGIN}Domain") or schema.domain,
+        "communicationId": source.get("communication") or source.get(f"{_ORIGIN}Communication") or "",
         "eventType": str(kind),
     }
     if facts.detail:

@@ -17,7 +17,7 @@ from millstream.drill import Drill
 from millstream.exstream.errors import Effect, ExstreamError
 from millstream.log import get_logger
 from millstream.nextstep.composing import ComposeByEngine, Generate, Trigger
-from millstream.nextstep.errors import HandingFailed, NextStepError
+from millstream.nextstep.errors import BadWish, HandingFailed, NextStepError
 from millstream.nextstep.files import DropFile, WriteControlFile
 from millstream.nextstep.model import Attempt, Found, Move, NextStep, StepRules, StepState, Verb
 from millstream.nextstep.resources import NotAllChanged, SetState, SetStates
@@ -140,28 +140,40 @@ class Carrier:
         except DatabaseError as error:
             # What was begun stands in `doing` with a lease that ends: it is looked at then.
             log.warning("step.database_away", step=step.id, verb=step.wish.verb, error=str(error))
+        except Exception:
+            log.exception("step.broken", step=step.id, verb=step.wish.verb)
 
     async def _carry(self, step: NextStep) -> None:
         doing = self.verbs[step.wish.verb]
         if step.state is StepState.DOING:
             move = await self._look(doing, step)
         else:
-            try:
-                before = await doing.before(step, self.tools)
-            except (ExstreamError, NextStepError, StorageError) as error:
-                # Nothing was asked for yet; still it counts as a try, so that it comes to an end.
-                begun = await self.store.begin(self._holder, step, {})
-                if begun is None:
-                    return
-                step, move = begun, self._refused(begun, error, asked=False)
-            else:
-                begun = await self.store.begin(self._holder, step, before)
-                if begun is None:
-                    log.info("step.not_begun", step=step.id, verb=step.wish.verb)
-                    return
-                step, move = begun, await self._call(doing, begun)
+            begun = await self._begin(doing, step)
+            if begun is None:
+                log.info("step.not_begun", step=step.id, verb=step.wish.verb)
+                return
+            step, move = begun
         held = await self.store.settle(self._holder, step, move)
         _told(step, move, held=held)
+
+    async def _begin(self, doing: Doing, step: NextStep) -> tuple[NextStep, Move] | None:
+        """Note what stands before the call, make the call durable, and make it."""
+        problem: Exception | None = None
+        before: Mapping[str, Any] = {}
+        try:
+            before = await doing.before(step, self.tools)
+        except (ExstreamError, NextStepError, StorageError) as error:
+            problem = error
+        except Exception as error:
+            log.exception("step.broken", step=step.id, verb=step.wish.verb)
+            problem = BadWish(f"{type(error).__name__}: {error}; please report it with the log")
+        # Also where nothing was asked for yet: it counts as a try, so that it comes to an end.
+        begun = await self.store.begin(self._holder, step, before)
+        if begun is None:
+            return None
+        if problem is not None:
+            return begun, self._refused(begun, problem, asked=False)
+        return begun, await self._call(doing, begun)
 
     async def _call(self, doing: Doing, step: NextStep) -> Move:
         self._drill.passes(Point.AFTER_BEGIN)

@@ -58,19 +58,11 @@ class Poster(Protocol):
         """Post it."""
 
 
-class EmailEvents(Statements):
-    """The outbox of email events, filled and emptied by one process at a time.
+class Outbox:
+    """Writes events down, in whatever transaction they belong to."""
 
-    Args:
-        pool: where it lies.
-        options: where events go.
-        post: how they are posted; needed with a URL.
-    """
-
-    def __init__(self, pool: Pool, options: EmissionOptions, post: Poster | None = None) -> None:
-        super().__init__(pool, patience=60.0)
+    def __init__(self, options: EmissionOptions) -> None:
         self._options = options
-        self._post = post
 
     def listeners(self) -> dict[str, Callable[[Connection, AskingEvent], Awaitable[None]]]:
         """Kind of event to who answers it; none while nobody listens to what we would tell."""
@@ -84,7 +76,59 @@ class EmailEvents(Statements):
         if row is None:
             return
         detail = " ".join(str(event.payload.get(name) or "") for name in ("status", "diagnostic")).strip()
-        await self._write(conn, [self._row(EventKind.NDLV, row, at=event.at, detail=detail)])
+        await self.write(conn, [self.row(EventKind.NDLV, row, at=event.at, detail=detail)])
+
+    async def accepted(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Deliveries that Gmail took: told now, and as posted when nothing came back for a while."""
+        later = timedelta(seconds=self._options.post_after)
+        events = []
+        for row in rows:
+            at = row["accepted_at"]
+            events.append(self.row(EventKind.SUBMIT, row, at=at))
+            events.append(self.row(EventKind.POST, row, at=at + later, due_in=later.total_seconds()))
+        await self.write(conn, events)
+
+    async def write(self, conn: Connection, events: Sequence[Mapping[str, Any]]) -> None:
+        """Each event once."""
+        if events:
+            await queries.write(conn, events=orjson.dumps(events).decode())
+
+    def row(
+        self, kind: EventKind, row: Mapping[str, Any], *, at: datetime, due_in: float = 0.0, detail: str = ""
+    ) -> dict[str, Any]:
+        """One event as a row of the outbox."""
+        facts = SentFacts(
+            token=row["token"],
+            address=row["address"],
+            customer=row["customer"],
+            stream=row["stream"],
+            at=at,
+            source=row["source"] or {},
+            detail=detail,
+        )
+        return {
+            "delivery_id": row["id"],
+            "kind": kind,
+            "event_id": event_id(row["token"], kind),
+            "document": email_event(kind, facts, self._options.schema),
+            "due_in": due_in,
+        }
+
+
+class EmailEvents(Statements):
+    """The outbox as one process at a time fills it from the chain, and empties it.
+
+    Args:
+        pool: where it lies.
+        options: where events go.
+        post: how they are posted; needed with a URL.
+    """
+
+    def __init__(self, pool: Pool, options: EmissionOptions, post: Poster | None = None) -> None:
+        super().__init__(pool, patience=60.0)
+        self._options = options
+        self._outbox = Outbox(options)
+        self._post = post
 
     async def tell(self) -> int:
         """Fill the outbox and empty it, as far as is due; answers how many events were told.
@@ -117,39 +161,9 @@ class EmailEvents(Statements):
             reached = rows[0]["reached"]
             if reached is None:
                 return False
-            events, later = [], timedelta(seconds=self._options.post_after)
-            for row in rows:
-                if row["id"] is not None:
-                    at = row["accepted_at"]
-                    events.append(self._row(EventKind.SUBMIT, row, at=at))
-                    events.append(self._row(EventKind.POST, row, at=at + later, due_in=later.total_seconds()))
-            await self._write(conn, events)
+            await self._outbox.accepted(conn, [row for row in rows if row["id"] is not None])
             await queries.moved_on(conn, seq=reached)
         return bool(reached - place["seq"] >= _STRETCH)
-
-    async def _write(self, conn: Connection, events: Sequence[Mapping[str, Any]]) -> None:
-        if events:
-            await queries.write(conn, events=orjson.dumps(events).decode())
-
-    def _row(
-        self, kind: EventKind, row: Mapping[str, Any], *, at: datetime, due_in: float = 0.0, detail: str = ""
-    ) -> dict[str, Any]:
-        facts = SentFacts(
-            token=row["token"],
-            address=row["address"],
-            customer=row["customer"],
-            stream=row["stream"],
-            at=at,
-            source=row["source"] or {},
-            detail=detail,
-        )
-        return {
-            "delivery_id": row["id"],
-            "kind": kind,
-            "event_id": event_id(row["token"], kind),
-            "document": email_event(kind, facts, self._options.schema),
-            "due_in": due_in,
-        }
 
     async def _emit(self, batch: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
         """Tell a batch; answers how many were told, and how many failed."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from millstream.exstream.model import BulkOutcome, ResourceState
 from millstream.nextstep.errors import BadWish
-from millstream.nextstep.model import Found, NextStep
-from millstream.nextstep.verbs import Plain, Tools, given, wanted
+from millstream.nextstep.model import Found, NextStep, Verb
+from millstream.nextstep.verbs import MANY, Tools, given, wanted
 
 MOST_COMMENT: Final = 500
 """How long an audited comment may be is told nowhere; the attempt keeps all of it."""
@@ -23,7 +23,17 @@ class NotAllChanged(BadWish):
         self.result = _bulk(outcome)
 
 
-class SetState(Plain):
+class _UnderComment:
+    """What both have in common: our comment in the history is the evidence, counted before the call and after."""
+
+    most_calls = MANY
+
+    async def before(self, step: NextStep, tools: Tools) -> Mapping[str, Any]:
+        """How often the comment stands in each history already."""
+        return {"comments": {each: await _comments(step, tools, each) for each in _targets(step)}}
+
+
+class SetState(_UnderComment):
     """A state for one resource, under a comment that names who decided."""
 
     async def call(self, step: NextStep, tools: Tools) -> Mapping[str, Any]:
@@ -46,7 +56,7 @@ class SetState(Plain):
         return Found("no", state, told)
 
 
-class SetStates(Plain):
+class SetStates(_UnderComment):
     """The same for many resources at once."""
 
     async def call(self, step: NextStep, tools: Tools) -> Mapping[str, Any]:
@@ -88,14 +98,26 @@ def comment(step: NextStep, tools: Tools) -> str:
             facts["decision"] = str(_state(step))
         if facts["who"] == "-":
             facts["who"] = step.wish.actor
-        text = tools.comment.format(**facts)
+        try:
+            text = tools.comment.format(**facts)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise BadWish(f"next_steps.comment cannot be filled in: {error!r}; it knows {', '.join(facts)}") from error
     return str(text)[:MOST_COMMENT]
 
 
 async def _commented(step: NextStep, tools: Tools, resource: str) -> bool:
+    known = step.before.get("comments", {}).get(resource, 0)
+    return bool(await _comments(step, tools, resource) > known)
+
+
+async def _comments(step: NextStep, tools: Tools, resource: str) -> int:
     ours = comment(step, tools)
     history = await tools.server.design(step.wish.domain or None).history(resource)
-    return any(entry.comment == ours and entry.state == str(_state(step)) for entry in history)
+    return sum(entry.comment == ours for entry in history)
+
+
+def _targets(step: NextStep) -> Sequence[str]:
+    return _ids(step) if step.wish.verb is Verb.SET_STATES else [step.wish.target]
 
 
 def _state(step: NextStep) -> ResourceState:

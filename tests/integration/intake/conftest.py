@@ -1,11 +1,13 @@
 """A run to submit into, on a database and a folder of the test's own."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import pikepdf
 import pytest
@@ -17,6 +19,18 @@ from millstream.intake.driver import Driver
 from millstream.intake.submit import IntakeOptions, Receipt, Services, submit
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Pool
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
+
+from folder_stage import Stage
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sandbox" / "exstream"))
+
+from exstream_site import Site
+from pull_desk import PullDesk
+
+from millstream.sandbox.exstream.config import SandboxConfig
+from millstream.sandbox.exstream.server import serve
 
 
 @dataclass
@@ -107,3 +121,37 @@ def pdf() -> bytes:
         document.add_blank_page()
         document.save(file)
         return file.getvalue()
+
+
+@pytest.fixture
+def stage(pool: Pool, tmp_path: Path, pdf: bytes) -> Stage:
+    """A watched folder of the test's own."""
+    services = Services(RunStore(pool), open_store(str(tmp_path / "documents")))
+    return Stage(pool, tmp_path / "in", services, pdf)
+
+
+OpenPullDesk = Callable[..., Awaitable[PullDesk]]
+
+
+@pytest.fixture
+async def open_pull_desk(pool: Pool, tmp_path: Path, eventually: Any) -> AsyncIterator[OpenPullDesk]:
+    """Start a sandbox with settings of the test's choice, and the door that fetches beside it."""
+    opened: list[PullDesk] = []
+
+    async def start(**settings: Any) -> PullDesk:
+        running = await serve(SandboxConfig(**settings))
+        site = Site(running, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)))
+        desk = PullDesk(pool, site, tmp_path, eventually)
+        opened.append(desk)
+        await site.log_in()
+        return desk
+
+    yield start
+    for desk in opened:
+        await desk.close()
+
+
+@pytest.fixture
+async def pull_desk(open_pull_desk: OpenPullDesk) -> PullDesk:
+    """A sandbox as it comes, and the door that fetches."""
+    return await open_pull_desk()

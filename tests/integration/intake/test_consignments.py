@@ -1,5 +1,6 @@
 """What doors took in: each key once, taken by one process at a time, and no promise without a row."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -46,6 +47,16 @@ async def test_the_same_key_twice_in_one_go_is_one_consignment(store) -> None:
     one, two, three = await store.receive([offer(), offer(), offer("b")])
     assert one.id == two.id != three.id
     assert len(await store.newest()) == 2
+
+
+async def test_the_same_key_from_two_processes_at_once_is_one_consignment_and_no_conflict(store, pool) -> None:
+    stores = [ConsignmentStore(pool, patience=10.0) for _ in range(4)]
+    for number in range(20):
+        told = await asyncio.gather(*(each.receive([offer(f"k{number}")]) for each in stores))
+        answers = [accepted for [accepted] in told]
+        assert len({accepted.id for accepted in answers}) == 1
+        assert sum(accepted.new for accepted in answers) == 1
+        assert not any(accepted.conflict for accepted in answers)
 
 
 async def test_the_same_key_at_another_door_is_another_consignment(store) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "sandbox" / "exstream")]
+sys.path.insert(0, str(Path(__file__).parent))  # this folder's helpers and the sandbox's, in any import mode
+sys.path.insert(0, str(Path(__file__).parents[1] / "sandbox" / "exstream"))
 
 from exstream_site import Site
 from step_desk import StepDesk, client_of

@@ -1,12 +1,11 @@
 """Compositions are handed in once for each step; a channel is never triggered twice on a guess."""
 
-import os
-
 import orjson
 import pytest
 from exstream_site import customer
 from step_desk import StepDesk, driver
 
+from millstream.exstream import EngineService, ExstreamOptions
 from millstream.nextstep.errors import HandingFailed
 from millstream.nextstep.model import Verb
 
@@ -91,7 +90,7 @@ async def test_without_a_driver_nothing_is_called(desk: StepDesk, arguments) -> 
 async def test_a_driver_that_was_lost_from_the_store_fails_the_step(desk: StepDesk) -> None:
     number = await desk.ask(Verb.TRIGGER, "statements", content=driver(1))
     sha256 = (await desk.store.find(number))["content"]
-    os.unlink(desk.folder / "documents" / sha256[:2] / sha256)
+    (desk.folder / "documents" / sha256[:2] / sha256).unlink()
     row = await desk.carry(number, await desk.carrier())
     assert (row["state"], await desk.calls("inputs.batch")) == ("failed", 0)
 
@@ -142,3 +141,28 @@ async def test_a_trigger_that_is_refused_did_not_happen(desk: StepDesk) -> None:
     row = await desk.carry(await desk.ask(Verb.TRIGGER, "nothing", content=driver(1)), await desk.carrier())
     assert row["state"] == "failed"
     assert [effect for _, _, effect in await desk.attempts(row["id"])] == ["no"]
+
+
+async def engine(desk: StepDesk) -> EngineService:
+    """The sandbox's engine as a web service."""
+    service = EngineService(desk.site.running.doors["ews_url"], None, ExstreamOptions(call_seconds=10.0))
+    return await desk.stack.enter_async_context(service)
+
+
+async def test_an_engine_composes_as_a_web_service_and_its_files_are_handed_in(desk: StepDesk) -> None:
+    taken = Taken()
+    carrier = await desk.carrier(exstream=None, engine=await engine(desk), hand_in=taken)
+    number = await desk.ask(Verb.COMPOSE_EWS, "statement.pub", content=driver(1), file_pattern=".*")
+    row = await desk.carry(number, carrier)
+    assert row["state"] == "done", row["reason"]
+    assert any(output.content.startswith(b"%PDF-") for output in taken.steps[number])
+
+
+async def test_an_engine_that_gives_no_file_has_failed_with_its_messages(desk: StepDesk) -> None:
+    broken = customer(1)
+    del broken["data"]["currency"]
+    carrier = await desk.carrier(exstream=None, engine=await engine(desk), hand_in=Taken())
+    number = await desk.ask(Verb.COMPOSE_EWS, "statement.pub", content=orjson.dumps({"customers": [broken]}))
+    row = await desk.carry(number, carrier)
+    assert row["state"] == "failed"
+    assert "EX" in row["reason"]

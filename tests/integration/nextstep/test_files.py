@@ -1,7 +1,5 @@
 """Files for a watched directory: once, whole, and looked for after a crash."""
 
-import os
-
 import pytest
 from step_desk import StepDesk
 
@@ -16,6 +14,11 @@ def watched(tmp_path):
     return folder
 
 
+def names(folder) -> list[str]:
+    """What lies in a folder."""
+    return sorted(each.name for each in folder.iterdir())
+
+
 async def half_done(desk: StepDesk, number: int) -> None:
     """As a process leaves a step that was killed after it began."""
     [step] = await desk.store.claim("dead", most=1, seconds=0)
@@ -27,7 +30,7 @@ async def test_a_driver_is_dropped_under_a_name_of_its_step(desk: StepDesk, watc
     number = await desk.ask(Verb.DROP_FILE, "reprint.xml", content=b"<customers/>")
     row = await desk.carry(number, await desk.carrier(drop_folder=watched))
     assert row["state"] == "done"
-    assert os.listdir(watched) == [f"reprint.step-{number}.xml"]
+    assert names(watched) == [f"reprint.step-{number}.xml"]
     assert (watched / f"reprint.step-{number}.xml").read_bytes() == b"<customers/>"
 
 
@@ -62,7 +65,7 @@ async def test_a_file_that_was_dropped_before_a_crash_is_not_dropped_again(desk:
     (done / f"reprint.step-{number}.xml").write_bytes(b"<customers/>")
     row = await desk.carry(number, await desk.carrier(drop_folder=watched, drop_done_folder=done))
     assert row["state"] == "done"
-    assert os.listdir(watched) == []
+    assert names(watched) == []
 
 
 async def test_a_file_that_was_not_dropped_before_a_crash_is_dropped_then(desk: StepDesk, watched, tmp_path) -> None:
@@ -71,7 +74,7 @@ async def test_a_file_that_was_not_dropped_before_a_crash_is_dropped_then(desk: 
     (tmp_path / "taken").mkdir()
     row = await desk.carry(number, await desk.carrier(drop_folder=watched, drop_done_folder=tmp_path / "taken"))
     assert row["state"] == "done"
-    assert len(os.listdir(watched)) == 1
+    assert len(names(watched)) == 1
 
 
 async def test_where_nobody_sees_what_was_taken_a_person_decides(desk: StepDesk, watched) -> None:
@@ -79,16 +82,14 @@ async def test_where_nobody_sees_what_was_taken_a_person_decides(desk: StepDesk,
     await half_done(desk, number)
     row = await desk.carry(number, await desk.carrier(drop_folder=watched))
     assert row["state"] == "uncertain"
-    assert os.listdir(watched) == []
+    assert names(watched) == []
 
 
 @pytest.mark.parametrize("name", ["../x.xml", "a/b.xml", "..", "x\n.xml/"])
 async def test_a_name_that_leads_elsewhere_is_refused(desk: StepDesk, watched, name) -> None:
-    row = await desk.carry(
-        await desk.ask(Verb.DROP_FILE, name, content=b"x"), await desk.carrier(drop_folder=watched)
-    )
+    row = await desk.carry(await desk.ask(Verb.DROP_FILE, name, content=b"x"), await desk.carrier(drop_folder=watched))
     assert row["state"] == "failed"
-    assert os.listdir(watched) == []
+    assert names(watched) == []
 
 
 @pytest.mark.parametrize(
@@ -108,4 +109,4 @@ async def test_a_control_file_that_would_say_something_else_is_refused(desk: Ste
         await desk.ask(Verb.CONTROL_FILE, "run.ctl", **arguments), await desk.carrier(drop_folder=watched)
     )
     assert row["state"] == "failed"
-    assert os.listdir(watched) == []
+    assert names(watched) == []

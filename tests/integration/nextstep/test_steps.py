@@ -29,7 +29,7 @@ class Scripted(Plain):
     calls: int = 0
     gate: asyncio.Event | None = None
 
-    async def call(self, step, tools):
+    async def call(self, _step, _tools):
         self.calls += 1
         if self.gate is not None:
             await self.gate.wait()
@@ -38,7 +38,7 @@ class Scripted(Plain):
             raise end
         return {"call": self.calls}
 
-    async def look(self, step, tools):
+    async def look(self, _step, _tools):
         return self.finds.pop(0) if self.finds else Found("unknown", "unseen")
 
 
@@ -78,10 +78,13 @@ async def test_the_same_key_asks_once_and_its_asker_is_told_so(store) -> None:
 
 
 async def test_a_wish_is_undone_with_its_askers_transaction(store, pool) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def change_its_mind() -> None:
         async with transaction(pool) as conn:
             assert await StepStore.ask(conn, WISH) is not None
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await change_its_mind()
     assert await store.newest() == []
 
 
@@ -184,13 +187,12 @@ async def test_a_carrier_that_ends_waits_for_its_calls_and_gives_the_rest_back(s
     assert (await store.find(number))["state"] == "done"
 
 
-async def test_a_call_that_does_not_end_in_time_is_the_next_processs_to_look_at(store, tools) -> None:
+async def test_a_call_that_does_not_end_in_time_is_the_next_processs_to_look_at(store, tools, eventually) -> None:
     number, _ = await store.ask_now(WISH)
     verb = Scripted(gate=asyncio.Event())
     async with carrier_of(store, tools, verb, closing=0.05) as carrier:
         await carrier.carry_due()
-        while not verb.calls:
-            await asyncio.sleep(0)
+        await eventually(lambda: verb.calls)
     assert (await store.find(number))["state"] == "doing"
     seen = Scripted(finds=[Found("yes", "canceled")])
     assert (await carried(store, carrier_of(store, tools, seen), number))["state"] == "done"
@@ -235,7 +237,8 @@ async def test_an_event_asks_once_however_often_it_is_answered(store, pool) -> N
 async def test_an_event_that_asks_for_nonsense_is_put_aside_with_its_reason(store, pool, payload) -> None:
     async with transaction(pool) as conn:
         await conn.execute(
-            "INSERT INTO event (kind, subject, payload, tries) VALUES ('step.asked', 'review:9', %s::jsonb, 7)", (payload,)
+            "INSERT INTO event (kind, subject, payload, tries) VALUES ('step.asked', 'review:9', %s::jsonb, 7)",
+            (payload,),
         )
     await Events(pool, {kind: (each,) for kind, each in listeners().items()}).answer_due()
     [aside] = await put_aside(pool)

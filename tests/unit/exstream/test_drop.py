@@ -1,7 +1,5 @@
 """A file for a watched directory is there whole or not at all, once, and is found again."""
 
-import os
-
 import pytest
 
 from millstream.exstream.drop import drop, lies
@@ -11,7 +9,7 @@ from millstream.exstream.errors import BadRequest, Effect, NameTaken, NotWritabl
 def test_a_file_is_there_whole_and_nothing_beside_it(tmp_path) -> None:
     path = drop(tmp_path, "driver.xml", b"<customers/>")
     assert path.read_bytes() == b"<customers/>"
-    assert os.listdir(tmp_path) == ["driver.xml"]
+    assert [each.name for each in tmp_path.iterdir()] == ["driver.xml"]
 
 
 def test_the_same_file_again_is_done_already(tmp_path) -> None:
@@ -25,7 +23,7 @@ def test_the_same_file_again_is_done_already(tmp_path) -> None:
 def test_what_a_killed_process_left_half_is_replaced(tmp_path) -> None:
     (tmp_path / ".driver.xml.tmp").write_bytes(b"<cust")
     assert drop(tmp_path, "driver.xml", b"whole").read_bytes() == b"whole"
-    assert os.listdir(tmp_path) == ["driver.xml"]
+    assert [each.name for each in tmp_path.iterdir()] == ["driver.xml"]
 
 
 def test_a_folder_that_is_not_there_is_said_so_and_nothing_happened(tmp_path) -> None:
@@ -41,7 +39,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name) -> None:
     inside.mkdir()
     with pytest.raises(BadRequest):
         drop(inside, name, b"x")
-    assert os.listdir(tmp_path) == ["in"]
+    assert [each.name for each in tmp_path.iterdir()] == ["in"]
 
 
 def test_a_dropped_file_is_found_where_it_lies_or_where_it_was_taken_to(tmp_path) -> None:

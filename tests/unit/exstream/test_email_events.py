@@ -63,7 +63,9 @@ def test_each_kind_of_each_delivery_has_an_id_of_its_own_that_never_changes() ->
 
 
 def test_what_did_not_come_from_exstream_gets_what_is_known_of_the_delivery() -> None:
-    bare = SentFacts(token="t", address="b@example.com", customer="C-1", stream="s", at=AT, source={}, detail="5.1.1 no")
+    bare = SentFacts(
+        token="t", address="b@example.com", customer="C-1", stream="s", at=AT, source={}, detail="5.1.1 no"
+    )
     event = email_event(EventKind.NDLV, bare, SCHEMA)
     assert event["expctr"]["schemaType"] == "Exstream-Email-NDLV"
     assert event["user"] == {"CustomerEmail": "b@example.com", "CustomerId": "C-1", "CampaignId": "s"}

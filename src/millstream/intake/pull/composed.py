@@ -21,7 +21,7 @@ _UNSAFE: Final = re.compile(r"[^\w.-]+")
 async def take_composed(
     hands: Hands, number: int, outputs: Sequence[Generated], *, run_key: str, facts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Make the outputs of a next step a consignment; answers its number and its run. The same step again is the same one.
+    """Make the outputs of a next step a consignment, once; answers its number and its run.
 
     `facts` stand for every customer: the recipient's address and what else the data did not carry.
 

@@ -98,7 +98,8 @@ async def fetch(
                 fetched = await _customers(runtime, step, chunk, folder, under=str(place), options=options)
                 for customer, unpacked in zip(chunk, fetched, strict=True):
                     number += 1
-                    facts = {**customer.facts, **_origin(flow, step, customer)}
+                    # First: of very many facts the last are not kept.
+                    facts = {**_origin(runtime.domain, flow, step, customer), **customer.facts}
                     files = match(customer.files, unpacked)
                     manifest.write(number, facts, files)
                     digest.update(_fingerprint(facts, unpacked))
@@ -151,9 +152,15 @@ async def _customers(
     return [task.result() for task in tasks]
 
 
-def _origin(flow: FlowInstance, step: FlowStep, customer: CustomerOutputs) -> Mapping[str, str]:
+def _origin(domain: str, flow: FlowInstance, step: FlowStep, customer: CustomerOutputs) -> Mapping[str, str]:
     """Where a customer's outputs come from, for those who ask later: reprints, reports, incidents."""
-    return {"ExstreamFlow": flow.id, "ExstreamStep": step.id, "CustomerInRun": str(customer.number)}
+    return {
+        "ExstreamDomain": domain,
+        "ExstreamJob": flow.job_id or "",
+        "ExstreamFlow": flow.id,
+        "ExstreamStep": step.id,
+        "CustomerInRun": str(customer.number),
+    }
 
 
 def _fingerprint(facts: Mapping[str, str], unpacked: Sequence[Unpacked]) -> bytes:

@@ -22,7 +22,7 @@ RETURNING id;
 
 -- name: unended
 -- Jobs that were not at their end when they were seen last, and that the last listing did not show.
-SELECT id FROM exstream_job WHERE domain = :domain AND outcome = 'watched' AND id NOT LIKE '%/%'
+SELECT id FROM exstream_job WHERE domain = :domain AND outcome = 'watched' AND position('/' IN id) = 0
     AND status = ANY(:running) AND seen_at < :before
 ORDER BY seen_at LIMIT :most;
 
@@ -63,7 +63,7 @@ FROM failed RETURNING id;
 -- name: unexamined
 -- Jobs at their end whose steps and messages were not read for exceptions yet.
 SELECT id, channel, status, msg, started_at, ended_at FROM exstream_job
-WHERE domain = :domain AND id NOT LIKE '%/%' AND examined_at IS NULL AND NOT status = ANY(:running)
+WHERE domain = :domain AND position('/' IN id) = 0 AND examined_at IS NULL AND NOT status = ANY(:running)
 ORDER BY changed_at LIMIT :most;
 
 -- name: examined!

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -24,7 +25,7 @@ FIRST_GAP_SECONDS: Final = 0.2
 LONGEST_GAP_SECONDS: Final = 10.0
 POST_SECONDS: Final = 300.0
 _OK: Final = range(200, 300)
-_LATER: Final = frozenset({408, 409, 425, 429, *range(500, 600)})
+_LATER: Final = frozenset({408, 425, 429, *range(500, 600)})
 
 
 class NotDelivered(Exception):
@@ -96,7 +97,10 @@ class Channels:
 
             async def post(customer: Customer) -> None:
                 record = await asyncio.to_thread(record_of, flow, customer)
-                headers = {"Content-Type": "application/json", "Idempotency-Key": f"{flow.job.id}/{customer.key}"}
+                headers = {
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": quote(f"{flow.job.id}/{customer.key}"),
+                }
                 await self._patiently(
                     channel.tries, lambda: _post(session, channel, flow, headers, orjson.dumps(record))
                 )
@@ -212,3 +216,4 @@ async def _in_parallel(customers: Iterable[Customer], most: int, work: Callable[
     finally:
         for one in workers:
             one.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)

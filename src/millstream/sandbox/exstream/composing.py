@@ -7,11 +7,13 @@ import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import pikepdf
 
-from millstream.composer import Composer, ComposerError
+from millstream.composer import Composer, ComposerError, ComposerOptions
 from millstream.sandbox.exstream.flows import Output
 from millstream.sandbox.exstream.jobs import Customer
 
@@ -31,6 +33,7 @@ class Piece:
     driver: str
     name: str
     content: bytes
+    pages: int = 0
 
     @property
     def media_type(self) -> str:
@@ -50,8 +53,8 @@ class Composed:
 class Composing:
     """The composer and its threads."""
 
-    def __init__(self, threads: int | None) -> None:
-        self.composer = Composer()
+    def __init__(self, threads: int | None, templates: Sequence[str] = ()) -> None:
+        self.composer = Composer(ComposerOptions(templates=tuple(Path(folder) for folder in templates)))
         self.pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="compose")
         self.count = 0
 
@@ -70,7 +73,8 @@ class Composing:
                     content = mail.html.encode()
                 else:
                     content = _empower(customer.record, mail.html)
-                pieces.append(Piece(output.queue, output.driver, _named(name, output.driver), content))
+                pages = _pages(content) if output.driver == "PDF" else 0
+                pieces.append(Piece(output.queue, output.driver, _named(name, output.driver), content, pages))
         except ComposerError as error:
             raise NotComposed(str(error)) from None
         return Composed(mail.subject, mail.text, tuple(pieces))
@@ -83,12 +87,17 @@ class Composing:
         return made
 
     def close(self) -> None:
-        """End the threads; what has not begun is not done."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        """End the threads; what has begun is waited for, what has not is not done."""
+        self.pool.shutdown(cancel_futures=True)
 
 
 def _named(name: str, driver: str) -> str:
     return f"{name.removesuffix('.pdf')}{EXTENSIONS[driver]}"
+
+
+def _pages(content: bytes) -> int:
+    with pikepdf.open(io.BytesIO(content)) as document:
+        return len(document.pages)
 
 
 def _empower(record: dict[str, Any], html: str) -> bytes:

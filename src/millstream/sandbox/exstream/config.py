@@ -140,6 +140,7 @@ class SandboxConfig(BaseModel):
     work_folder: str | None = Field(
         default=None, description="The engine's work area; none: a temporary folder, gone with the sandbox."
     )
+    templates: tuple[str, ...] = Field(default=(), description="Folders with the composer's templates, before its own.")
     flows: tuple[FlowModel, ...] = Field(default=(FlowModel(),), description="Published flows.")
     communications: tuple[Communication, ...] = Field(
         default=(Communication(),), description="Communications that generate knows."

@@ -118,9 +118,9 @@ class Design:
 
     async def set_state(self, call: Call) -> Answer:
         """Change one resource's state."""
-        held, (state, comment) = self._held(call), _wish(call)
+        held, (state, comment, locked) = self._held(call), _wish(call)
         try:
-            self._shelf.move(held, state, comment, call.access)
+            self._shelf.move(held, state, comment, call.access, locked=locked)
         except MoveRefused as refused:
             raise (Forbidden if refused.reason == DENIED else Conflict)(refused.details) from None
         return Answer(wire.success(self._document(call, held, approval=True)))
@@ -130,7 +130,7 @@ class Design:
         ids = call.document.get("resourceIds")
         if not isinstance(ids, list) or not all(isinstance(one, str) and is_id(one) for one in ids):
             raise BadRequest("resourceIds must be a list of uuids")
-        state, comment = _wish(call)
+        state, comment, locked = _wish(call)
         outcome: dict[str, list[Document]] = {"stateChangedResources": [], **{reason: [] for reason in REASONS}}
         for id_ in dict.fromkeys(one.lower() for one in ids):
             try:
@@ -140,7 +140,7 @@ class Design:
                 continue
             reason = "stateChangedResources"
             try:
-                self._shelf.move(held, state, comment, call.access)
+                self._shelf.move(held, state, comment, call.access, locked=locked)
             except MoveRefused as refused:
                 reason = refused.reason
             outcome[reason].append(self._document(call, held, approval=True))
@@ -301,15 +301,16 @@ class Design:
 _ENDS: Final = ("linkSubjectId", "linkObjectId")
 
 
-def _wish(call: Call) -> tuple[str, str]:
-    """The state and the comment of a body; raises `BadRequest`."""
+def _wish(call: Call) -> tuple[str, str, bool]:
+    """The state, the comment and the lock of a body; raises `BadRequest`."""
     told = call.document
     state, comment = told.get("state"), told.get("auditedComment") or ""
     if not isinstance(state, str) or not isinstance(comment, str):
         raise BadRequest("state must be a text, and so must auditedComment")
-    if not isinstance(told.get("locked", False), bool):
+    locked = told.get("locked", False)
+    if not isinstance(locked, bool):
         raise BadRequest("locked must be true or false")
-    return state, comment
+    return state, comment, locked
 
 
 def _check_flags(wanted: filters.Filter) -> None:

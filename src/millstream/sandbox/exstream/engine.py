@@ -1,7 +1,7 @@
 """The engine and the orchestration around it: a job's flows are composed, held and delivered, in the sandbox's time."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from millstream.log import get_logger
@@ -27,12 +27,14 @@ class Engine:
 
     # Beginning
 
-    async def start(self, model: FlowModel, body: bytes, content_type: str, *, mode: str, by: str) -> Job:
+    async def start(self, model: FlowModel, body: bytes, headers: Mapping[str, str], *, mode: str, by: str) -> Job:
         """A new job over an input; it runs on by itself. A driver that cannot be read becomes a job in error."""
         world = self.world
         job = Job(
-            id=new_id(), model=model, domain=model.domain, mode=mode, body=body, content_type=content_type,
-            triggered_by=by, trace=new_id().replace("-", ""), snapshot=new_id(), started=world.clock.seconds(),
+            id=new_id(), model=model, domain=model.domain, mode=mode, body=body,
+            content_type=headers.get("Content-Type", ""), triggered_by=by, trace=new_id().replace("-", ""),
+            snapshot=new_id(), started=world.clock.seconds(),
+            external_id=headers.get(model.external_id_header) if model.external_id_header else None,
         )  # fmt: skip
         await self._split(job)
         world.jobs[job.id] = job
@@ -94,6 +96,11 @@ class Engine:
         except NotDelivered as problem:
             last = job.flows[-1]
             self._fail(last, last.steps[-1], str(problem))
+        except Exception as problem:  # noqa: BLE001  a job must end, whatever happens to it
+            _log.exception("sandbox_job_broke", job=job.id)
+            for flow in job.flows:
+                if not flow.is_over:
+                    self._fail(flow, flow.steps[-1], f"The sandbox broke: {problem}")
         finally:
             for task in waiting:
                 task.cancel()
@@ -110,7 +117,7 @@ class Engine:
         folder = tree.output_folder(self.world.folder, flow)
         work = [self._compose_one(flow, customer, folder) for customer in flow.customers]
         await asyncio.gather(*work)
-        await self.world.until(due)
+        await self.world.until(due, lambda: flow.is_over)
         if flow.is_over:
             return
         stopped = next((one for one in flow.customers if one.status == "severe"), None)
@@ -194,6 +201,8 @@ class Engine:
         finally:
             if alarm is not None:
                 alarm.cancel()
+        if flow.is_over:
+            return
         if decision is Decision.RELEASE:
             flow.status = "started"
             self._complete(step)
@@ -257,6 +266,7 @@ class Engine:
             raise Conflict(f"There is nothing to stop: job {job.id} is {job.status}")
         for flow in running:
             self._cancel(flow)
+        self.world.moved()
 
     def release(self, flow: FlowInstance, step: Step | None = None) -> None:
         """Let a held flow go on; raises `Conflict` where it, or the step, does not hold."""
@@ -308,4 +318,4 @@ def _written(composed: Composed, customer: Customer, folder: Path, model: FlowMo
         ending = piece.name[piece.name.rfind(".") :] if extensions[piece.queue] else ""
         place = f"{piece.queue}/{customer.number:05}{ending}"
         tree.write(folder / place, piece.content)
-        yield Made(piece.queue, piece.driver, piece.media_type, place, piece.name)
+        yield Made(piece.queue, piece.driver, piece.media_type, place, piece.name, piece.pages)

@@ -132,7 +132,8 @@ class EngineService:
         if communication is None:
             raise EngineRefusal("There is no communication in this sandbox; add one to its settings")
         lines, files = [], []
-        for number, record in enumerate(_chosen(records, compose.options.get("CUSTOMERLIST")), 1):
+        chosen = _chosen(records, compose.options.get("CUSTOMERLIST"))
+        for number, record in chosen:
             customer = Customer(number, number, record)
             try:
                 made = await self._world.composing.submit(customer, communication.template, communication.outputs)
@@ -143,21 +144,21 @@ class EngineService:
                 (f"{piece.queue}_{number:05}{EXTENSIONS[piece.driver]}", _PDL[piece.driver], piece.content)
                 for piece in made.pieces
             ]
-        lines.append(messages.line(now(), f"{messages.DONE} {len(records)} customers"))
+        lines.append(messages.line(now(), f"{messages.DONE} {len(chosen)} customers"))
         return _Result("Engine completed with errors" if len(lines) > 1 else "Engine completed", lines, files)
 
 
-def _chosen(records: list[drivers.Record], numbers: str | None) -> list[drivers.Record]:
-    """The customers of CUSTOMERLIST, such as 2,7,14-50; raises `EngineRefusal`."""
+def _chosen(records: list[drivers.Record], numbers: str | None) -> list[tuple[int, drivers.Record]]:
+    """The customers of CUSTOMERLIST, such as 2,7,14-50, with their numbers; raises `EngineRefusal`."""
     if numbers is None:
-        return records
+        return list(enumerate(records, 1))
     wanted: set[int] = set()
     for part in numbers.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise EngineRefusal(f"CUSTOMERLIST {numbers[:60]} is no list of numbers and ranges", client=True)
         wanted.update(range(int(first), min(int(last or first), len(records)) + 1))
-    return [record for number, record in enumerate(records, 1) if number in wanted]
+    return [(number, record) for number, record in enumerate(records, 1) if number in wanted]
 
 
 def _envelope(body: bytes) -> Any:

@@ -141,6 +141,9 @@ class FlowModel(_Part):
     channels: tuple[Channel, ...] = Field(
         default=(RetainedChannel(type="retained"),), description="Where output goes: file, https, smtp, retained."
     )
+    external_id_header: str | None = Field(
+        default=None, description="The request header whose value becomes the job's externalId; none: it has none."
+    )
     keys: dict[str, str] = Field(default_factory=dict, description="Further keys of every customer in the manifest.")
     nesting: Nesting = Field(
         default="queues",

@@ -126,7 +126,7 @@ class Inputs:
         """Run a flow to its end and answer with what it made."""
         job = await self._start(call, "ONDEMAND")
         if job.task is not None:
-            await job.task
+            await asyncio.shield(job.task)
         if job.status != "complete":
             raise DataRefusal(job.msg, status=500, code="500")
         return _composed(call, await asyncio.to_thread(lambda: list(_pieces(job))))
@@ -135,8 +135,7 @@ class Inputs:
         flow = self._world.flow(call.domain, call.path["service"])
         if self._world.config.csrf_cookie and "csrfToken=" not in call.headers.get("Cookie", ""):
             raise Forbidden("The cookie csrfToken is missing")
-        content_type = call.headers.get("Content-Type", "")
-        return await self._engine.start(flow, call.body, content_type, mode=mode, by=call.access.name)
+        return await self._engine.start(flow, call.body, call.headers, mode=mode, by=call.access.name)
 
 
 def version_document(service: str) -> dict[str, Any]:

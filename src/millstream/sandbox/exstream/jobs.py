@@ -31,6 +31,7 @@ class Made:
     media_type: str
     place: str
     name: str
+    pages: int = 0
 
 
 @dataclass(slots=True)

@@ -26,11 +26,17 @@ class Mailer:
     def __init__(self, channel: SmtpChannel) -> None:
         self._channel = channel
         self._idle: queue.SimpleQueue[smtplib.SMTP] = queue.SimpleQueue()
+        self._is_closed = False
 
     def send(self, flow: FlowInstance, customer: Customer) -> None:
         """Send one customer's mail. Raises `MailRefused`, or `OSError` for what may be tried again."""
         address = str(customer.recipient.get("address") or "")
-        content = message(self._channel, flow, customer).as_bytes()
+        try:
+            content = message(self._channel, flow, customer).as_bytes()
+            if not address.isascii() or "@" not in address:
+                raise ValueError(f"{address!r} is no address for plain SMTP")  # noqa: TRY301  told apart just below
+        except ValueError as error:
+            raise MailRefused(f"customer {customer.id} cannot be mailed: {error}") from None
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
@@ -48,6 +54,8 @@ class Mailer:
             connection.close()
             raise
         self._idle.put(connection)
+        if self._is_closed:  # a thread that nobody waited for
+            self.close()
 
     def _connect(self) -> smtplib.SMTP:
         channel = self._channel
@@ -75,6 +83,7 @@ class Mailer:
 
     def close(self) -> None:
         """Hang up everywhere."""
+        self._is_closed = True
         while True:
             try:
                 connection = self._idle.get_nowait()

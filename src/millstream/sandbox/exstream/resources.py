@@ -191,8 +191,8 @@ class Shelf:
     def _level(held: Held, needed: list[ApprovalRole]) -> int | None:
         return next((role.level for role in needed if role.role not in held.approved), None)
 
-    def move(self, held: Held, state: str, comment: str, access: Access) -> None:
-        """Change a resource's state, or add one approval of several.
+    def move(self, held: Held, state: str, comment: str, access: Access, *, locked: bool = False) -> None:
+        """Change a resource's state, or add one approval of several; `locked` leaves it locked by the caller.
 
         Raises:
             BadRequest: there is no such state, or the comment is too long.
@@ -204,16 +204,17 @@ class Shelf:
             raise BadRequest(f"auditedComment may have {MOST_COMMENT} characters")
         domain = self._world.domains[held.domain]
         self._check(held, state, access, domain)
+        locker = access.name if locked else None
         if state == "APPROVED" and domain.workflow == "ADVANCED":
             self._approve_one(held, access)
             if self._level(held, self.needed(held)) is not None:
-                self._note(held, "REVIEW", comment, access)
+                self._note(held, "REVIEW", comment, access, locker)
                 return
         elif held.state == "APPROVED":
             held.version += 1
         if state != "APPROVED":
             held.approved.clear()
-        self._note(held, state, comment, access)
+        self._note(held, state, comment, access, locker)
 
     def _check(self, held: Held, state: str, access: Access, domain: Domain) -> None:
         if state in ("APPROVED", "REJECTED") and "APPROVE" not in access.rights:
@@ -239,8 +240,9 @@ class Shelf:
         for role in mine:
             held.approved[role] = access.name
 
-    def _note(self, held: Held, state: str, comment: str, access: Access) -> None:
+    def _note(self, held: Held, state: str, comment: str, access: Access, locker: str | None) -> None:
         now = self._world.clock.seconds()
+        held.locked_by = locker
         held.state, held.comment, held.modified, held.modified_by = state, comment, now, access.name
         entry = Entry(access.name, now, "UPDATE", "STATE", state, comment, held.version, len(held.history) + 1)
         held.history.append(entry)

@@ -19,6 +19,7 @@ from millstream.sandbox.exstream.ews import EngineService
 from millstream.sandbox.exstream.front import Front, refused
 from millstream.sandbox.exstream.inputs import Inputs
 from millstream.sandbox.exstream.otds import PATHS, Otds, fields_of
+from millstream.sandbox.exstream.pages import Pages
 from millstream.sandbox.exstream.resources import Shelf
 from millstream.sandbox.exstream.runtime import Runtime
 from millstream.sandbox.exstream.world import World
@@ -48,6 +49,7 @@ def build(config: SandboxConfig) -> web.Application:
     app.add_routes(_token_routes(front))
     app.add_routes(EngineService(front).routes())
     app.add_routes(control.routes())
+    app.add_routes(Pages(world, engine, shelf).routes())
     app.on_shutdown.append(_stop)
     return app
 

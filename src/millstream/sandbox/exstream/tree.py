@@ -27,7 +27,8 @@ def output_folder(root: Path, flow: FlowInstance) -> Path:
 def manifest(flow: FlowInstance, folder: Path) -> bytes:
     """The manifest of a flow instance whose files lie in `folder`."""
     made = [customer for customer in flow.customers if customer.status == "composed"]
-    head = f'<outputList customersProcessed="{len(made)}" pagesProcessed="{len(made)}">'
+    pages = sum(one.pages for customer in made for one in customer.files)
+    head = f'<outputList customersProcessed="{len(made)}" pagesProcessed="{pages}">'
     parts = ['<?xml version="1.0" encoding="UTF-8"?>', head]
     parts.append(f'  <reportFile dataFile="Error_Report" name={quoteattr(_path(flow, folder, REPORT))}/>')
     for customer in made:

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -48,7 +49,7 @@ class World:
         self.clock = Clock(start=config.clock_start, rate=config.clock_rate)
         self.faults = Faults[FaultRule](config.seed)
         self.faults.add(config.faults)
-        self.composing = Composing(config.threads)
+        self.composing = Composing(config.threads, config.templates)
         self.domains = {domain.name: domain for domain in config.domains}
         self.flows: dict[tuple[str, str], FlowModel] = {}
         self.communications: dict[tuple[str, str], Communication] = {}
@@ -108,9 +109,9 @@ class World:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def until(self, moment: float) -> None:
-        """Wait until the sandbox's clock shows a moment."""
-        while (left := moment - self.clock.seconds()) > 0:
+    async def until(self, moment: float, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the sandbox's clock shows a moment, or `given_up` is true when somebody calls `moved`."""
+        while (left := moment - self.clock.seconds()) > 0 and not given_up():
             nap = min(left / self.clock.rate, LONGEST_NAP_SECONDS) if self.clock.rate else LONGEST_NAP_SECONDS
             try:
                 async with asyncio.timeout(nap):
@@ -171,6 +172,6 @@ class World:
     async def close(self) -> None:
         """Stop everything; the work area goes if it is ours."""
         await self.clear()
-        self.composing.close()
+        await asyncio.to_thread(self.composing.close)
         if self._own_folder:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)

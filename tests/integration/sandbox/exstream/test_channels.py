@@ -236,3 +236,24 @@ async def test_without_the_retained_channel_files_cannot_be_fetched(site: Site, 
     step = (await site.steps(job))[1]["id"]
     assert (await site.runtime(f"flow-steps/{step}", checkArtifacts="true")).data["deliveryFileRetrievable"] is False
     assert (await site.runtime(f"flow-steps/{step}/delivery-file")).status == 404
+
+
+@pytest.mark.parametrize("address", ["", "line\nbreak@mail.example", "zoë@mail.example", "no address"])
+async def test_an_address_that_cannot_be_mailed_is_an_error_that_names_the_customer(
+    site: Site, eventually, free_port, address: str
+) -> None:
+    mailbox = _Mailbox()
+    async with _mail_server(mailbox, free_port()) as port:
+        await site.publish(channels=[{"type": "smtp", "port": port, "tries": 1}])
+        job = await site.batch([customer(1, recipient={"address": address})])
+        over = await eventually(lambda: site.is_over(job), within=20)
+    assert (over["status"], mailbox.seen) == ("error", [])
+    assert over["msg"].startswith("customer C-1 cannot be mailed")
+
+
+async def test_a_key_of_any_letters_is_an_idempotency_key(site: Site, eventually) -> None:
+    async with _receiver([200]) as (url, posted):
+        await site.publish(channels=[{"type": "https", "url": url}])
+        job = await site.batch([customer(1, key="März\n1")])
+        assert (await eventually(lambda: site.is_over(job), within=20))["status"] == "complete"
+    assert posted[0][0]["Idempotency-Key"] == f"{job}/M%C3%A4rz%0A1"

@@ -154,7 +154,7 @@ async def test_the_engine_composes_what_the_file_pattern_asks_for(site: Site) ->
     answer = envelope.find(f"{{*}}Body/{{{NAMESPACE}}}ComposeResponse/return")
     assert (status, answer.findtext("statusMessage")) == (200, "Engine completed")
     (file,) = answer.findall("files")
-    assert (file.findtext("fileName"), file.findtext("fileHeader/PDL")) == ("Print_00001.pdf", "4")
+    assert (file.findtext("fileName"), file.findtext("fileHeader/PDL")) == ("Print_00002.pdf", "4")
     assert base64.b64decode(file.findtext("fileOutput")).startswith(b"%PDF-")
     assert b"EX000900I" in base64.b64decode(answer.findtext("engineMessage"))
 

@@ -23,7 +23,7 @@ async def test_a_batch_job_composes_every_customer_and_its_files_can_be_fetched(
     assert [step["stepType"] for step in (source, communication, output)] == ["input", "communication", "output"]
     step = f"flow-steps/{communication['id']}"
     manifest = etree.fromstring((await site.runtime(f"{step}/delivery-file", download="true")).content)
-    assert manifest.get("customersProcessed") == "2"
+    assert (manifest.get("customersProcessed"), manifest.get("pagesProcessed")) == ("2", "2")
     keys = {key.get("name"): key.text for key in manifest.find("customer[@number='2']").iter("key")}
     assert keys["CustomerEmail"] == "customer-2@mail.example"
     assert (keys["CustomerId"], keys["CustomerName"], keys["DocumentType"], keys["Locale"]) == (
@@ -115,7 +115,6 @@ async def test_a_running_job_can_be_stopped(site: Site, eventually) -> None:
     job = await site.batch([customer(1)])
     assert (await site.act(f"jobs/{job}/stop")).status == 200
     assert (await site.job(job))["status"] == "canceled"
-    await site.advance(3601)
     await eventually(lambda: site.is_over(job))
     assert {one["status"] for one in await site.steps(job)} <= {"complete", "canceled"}
     assert (await site.act(f"jobs/{job}/stop")).status == 409
@@ -196,3 +195,41 @@ async def test_files_are_gone_when_their_time_is_over(site: Site, eventually) ->
     assert (await site.act(f"jobs/{job}/reprocessing")).status == 404
     unchecked = (await site.runtime(f"flow-steps/{step}")).data
     assert "deliveryFileRetrievable" not in unchecked
+
+
+async def test_a_release_that_is_stopped_at_once_stays_stopped(site: Site, eventually) -> None:
+    await site.publish(hold=True)
+    job = await site.batch([customer(1)])
+    step = await eventually(lambda: _held(site, job), within=20)
+    flow = site.running.world.flow_instances[step["flowInstanceId"]]
+    site.running.engine.release(flow)
+    site.running.engine.stop_flow(flow)
+    assert (await eventually(lambda: site.is_over(job)))["status"] == "canceled"
+
+
+async def test_a_job_takes_its_external_id_from_the_header_that_the_flow_names(site: Site) -> None:
+    await site.publish(external_id_header="X-Millstream-Step")
+    headers = {"X-Millstream-Step": "step-17"}
+    said = await site.call("POST", "api/v1/inputs/batch/bank/statements", document=customer(1), headers=headers)
+    (found,) = (await site.runtime("jobs", filter="externalId:step-17")).data
+    assert found["id"] == said.data[0]["jobId"]
+    assert (await site.runtime("jobs", filter="externalId:step-18")).data == []
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"locale": 7},
+        {"locale": "no such locale"},
+        {"template": "../../etc"},
+        {"key": "line\nbreak", "type": ["list"]},
+        {"data": {"customer": {"id": "1"}}},
+        {"customer": {"id": "\ud7ff", "name": None}},
+    ],
+)
+async def test_a_strange_customer_harms_nobody_else(site: Site, eventually, strange: dict) -> None:
+    job = await site.batch([customer(1, **strange), customer(2)])
+    assert (await eventually(lambda: site.is_over(job), within=20))["status"] == "complete"
+    rows = (await site.control("GET", f"jobs/{job}/customers"))["customers"]
+    assert rows[1]["status"] == "composed"
+    assert rows[0]["status"] in ("composed", "failed")
