@@ -64,7 +64,7 @@ class Caller:
         body, headers, within = sent or Sent()
 
         async def once(bearer: Mapping[str, str]) -> Reply:
-            told = {"Accept": JSON, **headers, **bearer}
+            told = {"Accept": f"{JSON}, */*;q=0.5", **headers, **bearer}
             return await self._transport.exchange(call, verb, url, headers=told, body=body, within=within)
 
         reply = await self._with_token(once, lambda answer: answer.status)

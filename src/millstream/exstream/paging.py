@@ -34,7 +34,7 @@ class Walked:
     """How a walk went; filled while it goes."""
 
     seen: int = 0
-    """Entries given, each counted once."""
+    """Entries met, each counted once."""
     total: int | None = None
     """As the last page told it."""
     complete: bool = False
