@@ -129,8 +129,9 @@ class Caller:
         answer = await once({"Authorization": f"Bearer {token}"})
         if status(answer) == _UNAUTHORIZED:
             self._tokens.invalidate(self._service, token)
-            token = await self._tokens.token(self._service)
-            answer = await once({"Authorization": f"Bearer {token}"})
+            fresh = await self._tokens.token(self._service)
+            if fresh != token:
+                answer = await once({"Authorization": f"Bearer {fresh}"})
         return answer
 
     def _url(self, call: Call, path: str, query: Query) -> str:

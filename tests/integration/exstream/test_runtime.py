@@ -227,7 +227,7 @@ async def test_counts_post_sort_and_associated_jobs_send_their_bodies(exstream: 
         both = await runtime.associated_jobs(statuses=["error"])
     assert (both.flow_instances.total, both.jobs["j"].id) == (9, "j")
     assert [json.loads(asked.body) for asked in exstream.asked] == [
-        {"filter": {"startDateStart": "2026-11-01", "flowModelIds": ["m"]}},
+        {"filter": {"startDateStart": "2026-11-01T00:00:00.000Z", "flowModelIds": ["m"]}},
         {"flowModelId": "m", "customerList": "2,7", "dryRun": False},
         {"offset": 0, "count": 10, "filter": {"statuses": ["error"]}},
     ]
