@@ -96,8 +96,6 @@ class Caller:
         """POST without a body; any answer of Exstream's will do that does not say that it failed."""
         reply = await self.answered(call, "POST", path, query=query)
         answer = read_answer(reply.status, reply.headers, reply.body, utc_now())
-        if answer.shape is Shape.HTML:
-            raise translate.unreadable(call, reply.status, f"a page: {answer.text}")
         if answer.shape not in {Shape.EMPTY, Shape.TEXT, Shape.XML}:
             decode.envelope(call, reply.status, reply.headers, reply.body)
 

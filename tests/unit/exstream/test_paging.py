@@ -102,6 +102,12 @@ async def test_what_stays_is_found_while_others_go(count, size, by_page, going, 
     assert set(listing.items) <= set(found)
 
 
+async def test_a_total_that_shrinks_before_pages_are_told_from_entries_loses_nothing() -> None:
+    listing = Listing(names(3), by_page=True, tells_number=False, changes={1: [("remove", "job-0")]})
+    found, _ = await walked(listing, 2)
+    assert found == ["job-0", "job-1", "job-2"]
+
+
 async def test_a_job_that_stands_in_two_pages_is_given_once() -> None:
     listing = Listing(["a", "b", "c", "c", "d", "e"])
     found, course = await walked(listing, 3)
