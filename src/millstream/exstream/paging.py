@@ -5,7 +5,9 @@ has been seen decides, not arithmetic: an entry is given once, and the end is wh
 comes. A list changes while it is read:
 
 - entries that come in front push others on: those are met twice and given once;
-- entries that go pull others back: where the total shrinks, the walk goes as many entries back.
+- entries that go pull others back: where the total shrinks, the walk goes as many entries back;
+- an entry that comes and goes pushes another over the edge of a page: where the total says at the end that something is
+  missing, the list is walked once more.
 
 What went and came in equal numbers cannot be noticed; ``complete`` is then no proof, and the next look has to overlap.
 """
@@ -34,7 +36,7 @@ class Walked:
     """How a walk went; filled while it goes."""
 
     seen: int = 0
-    """Entries given, each counted once."""
+    """Entries met, each counted once."""
     total: int | None = None
     """As the last page told it."""
     complete: bool = False
@@ -68,6 +70,7 @@ class _Course(Generic[_Item]):
     switched: bool = False
     resume: int | None = None
     """Where counting entities goes on if counting pages turns out to be wrong; None once pages brought something."""
+    lapped: bool = False
     stale: int = 0
     barren: int = 0
     gone: int = 0
@@ -95,8 +98,9 @@ class _Course(Generic[_Item]):
         elif self._looks_like_pages(page, asked):
             self.by_page, self.switched, self.resume = True, True, asked + len(page.items)
             self.offset, self.stale = 0 if self.gone else 1, 0
-        elif not self._ends(page):
-            self.offset += 1 if self.by_page else len(page.items)
+        elif not self._ends(page, asked) and page.items:
+            # Entries met again tell of a list that moves: the next page overlaps, too. An empty one is asked for again.
+            self.offset += 1 if self.by_page else len(fresh) or len(page.items)
         return fresh
 
     def _fresh(self, page: Page[_Item]) -> list[_Item]:
@@ -123,20 +127,27 @@ class _Course(Generic[_Item]):
         within = page.total is not None and asked < page.total
         return page.number == asked or (within and not page.items) or self.stale >= self._patience
 
-    def _ends(self, page: Page[_Item]) -> bool:
+    def _ends(self, page: Page[_Item], asked: int) -> bool:
+        """Whether this walk, or this way of walking, is at its end."""
         if page.total is None:
             short = len(page.items) < self.size
             self.ended, self.walked.complete = short or self.stale > 0, short
-        elif not self._more:
+            return self.ended
+        if not self._more:
             self.ended = self.walked.complete = True
-        elif not page.items or self.stale >= self._patience:
-            if self.resume is None:
-                self.ended = True
-                self.walked.complete = len(self.ids) >= page.total and not page.items
-            else:
-                self.by_page, self.offset, self.resume, self.stale = False, self.resume, None, 0
-                return True
-        return self.ended
+            return True
+        beyond = not page.items and asked * (self.size if self.by_page else 1) >= page.total
+        if not beyond and self.stale < self._patience:
+            return False
+        if self.resume is not None:
+            self.by_page, self.offset, self.resume, self.stale = False, self.resume, None, 0
+        elif not self.lapped:
+            # What is missing may have been pushed over the edge of a page for a moment.
+            self.lapped, self.offset, self.stale = True, 0, 0
+            self.again += -(-page.total // self.size)
+        else:
+            self.ended, self.walked.complete = True, beyond and len(self.ids) >= page.total
+        return True
 
     @property
     def _patience(self) -> int:

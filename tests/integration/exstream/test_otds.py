@@ -170,6 +170,14 @@ async def test_a_fresh_token_that_is_refused_ends_after_one_more_try(exstream: F
     assert (caught.value.temporary, caught.value.effect, caught.value.text) == (True, Effect.NO, "who?")
 
 
+async def test_a_token_that_cannot_be_renewed_is_not_tried_twice(exstream: FakeExstream) -> None:
+    exstream.usual = says(status=401)
+    async with exstream.client() as client:
+        with pytest.raises(Unauthorized):
+            await client.runtime().job("7")
+    assert len(exstream.asked) == 1
+
+
 async def test_each_service_is_called_with_its_own_account(exstream: FakeExstream) -> None:
     exstream.at["/version"] = says({"versionString": "24.4"})
     tokens = DividedTokens(orchestration=StaticTokens("service"), design=StaticTokens("user"))

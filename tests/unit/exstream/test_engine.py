@@ -102,6 +102,17 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         place(tmp_path / "missing", "a", b"", call=CALL)
 
 
+def test_what_a_killed_try_left_is_replaced_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / ".a.tmp").write_bytes(b"half")
+    place(tmp_path, "a", b"whole", call=CALL)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"theirs")
+    (tmp_path / ".b.tmp").symlink_to(elsewhere)
+    place(tmp_path, "b", b"ours", call=CALL)
+    assert names_in(tmp_path) == ["a", "b", "elsewhere"]
+    assert [(tmp_path / name).read_bytes() for name in ("a", "b", "elsewhere")] == [b"whole", b"ours", b"theirs"]
+
+
 def test_a_directory_of_that_name_is_another_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(NameTaken):

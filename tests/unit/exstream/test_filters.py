@@ -58,5 +58,19 @@ def test_a_key_that_the_service_does_not_know_is_a_mistake_of_the_caller() -> No
 
 
 def test_a_filter_in_a_body_has_lists_where_several_were_given() -> None:
-    filters = {"statuses": ("complete",), "jobId": "7", "startDateStart": date(2026, 1, 2), "ids": ()}
-    assert body_of(filters) == {"statuses": ["complete"], "jobId": "7", "startDateStart": "2026-01-02"}
+    filters = {
+        "statuses": (JobStatus.COMPLETE,),
+        "jobId": "7",
+        "ids": (),
+        "channel": None,
+        "executingLongRunningOp": False,
+    }
+    assert body_of(filters) == {"statuses": ["complete"], "jobId": "7", "executingLongRunningOp": False}
+
+
+def test_a_day_in_a_body_is_its_first_instant() -> None:
+    filters = {"startDateStart": date(2026, 1, 2), "startDateEnd": datetime(2026, 1, 3, 4, tzinfo=UTC)}
+    assert body_of(filters) == {
+        "startDateStart": "2026-01-02T00:00:00.000Z",
+        "startDateEnd": "2026-01-03T04:00:00.000Z",
+    }
