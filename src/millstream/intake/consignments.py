@@ -86,13 +86,13 @@ class ConsignmentStore(Statements):
         values = {"holder": holder, "id": number, "problem": problem, "facts": _json(dict(facts or {}))}
         await self._all(queries.fail.sql, values)
 
-    async def again(self, number: int) -> None:
-        """Have one that failed taken again.
+    async def again(self, number: int, place: str | None = None) -> None:
+        """Have one that failed taken again, from another place where it was moved.
 
         Raises:
             UnknownConsignment: there is none, or it did not fail.
         """
-        if not await self._one(queries.again.sql, {"id": number}):
+        if not await self._one(queries.again.sql, {"id": number, "place": place}):
             raise UnknownConsignment(
                 f"no consignment {number} has failed; `millstream intake list` shows those that did"
             )
@@ -139,6 +139,10 @@ class ConsignmentStore(Statements):
         """
         rows = await self._all(queries.untidy.sql, {"door": door, "most": most, "older": older})
         return [(_consignment(row), row["state"], row["problem"]) for row in rows]
+
+    async def untidied(self, number: int, place: str) -> None:
+        """What was taken or failed came once more, and lies there now."""
+        await self._do(queries.untidied.sql, {"id": number, "place": place})
 
     async def tidied(self, ids: Sequence[int]) -> None:
         """Their files are where they shall stay."""

@@ -90,9 +90,13 @@ SELECT 'intake.failed', 'consignment:' || id,
 FROM failed RETURNING id;
 
 -- name: again<!
--- A person mended the cause of a failure: it is taken again.
-UPDATE consignment SET state = 'received', due_at = now(), tries = 0, tidied_at = NULL
+-- A person mended the cause of a failure: it is taken again, from where it lies now.
+UPDATE consignment SET state = 'received', due_at = now(), tries = 0, tidied_at = NULL, place = coalesce(:place, place)
 WHERE id = :id AND state = 'failed' RETURNING id;
+
+-- name: untidied!
+-- What was taken came once more, the same: its files are moved once more.
+UPDATE consignment SET tidied_at = NULL, place = :place WHERE id = :id AND state <> 'received';
 
 -- name: find_one^
 SELECT id, door, key, digest, kind, place, size, run_key, pool, mode, source, state, tries, receipt, problem, received_at,

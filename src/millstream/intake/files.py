@@ -75,8 +75,23 @@ def read_inside(inside: Inside | None, path: str, *, most_bytes: int) -> bytes |
         return Unfit(
             "bad_content", f"{path!r} is a path, but this way in has no folder; hand the document in as content"
         )
+    descriptor = open_inside(inside, path)
+    if isinstance(descriptor, Unfit):
+        return descriptor
     try:
-        descriptor = inside.open(path)
+        return read_open(descriptor, path, most_bytes=most_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def open_inside(inside: Inside, path: str) -> int | Unfit:
+    """A descriptor of a file of the folder, or why there is none.
+
+    Raises:
+        OSError: as `read_inside`.
+    """
+    try:
+        return inside.open(path)
     except LeadsOut as error:
         return Unfit(
             "bad_content",
@@ -87,10 +102,6 @@ def read_inside(inside: Inside | None, path: str, *, most_bytes: int) -> bytes |
         if error.errno in _OUR_WANT:
             raise
         return _missing(error, inside, path)
-    try:
-        return read_open(descriptor, path, most_bytes=most_bytes)
-    finally:
-        os.close(descriptor)
 
 
 def read_open(descriptor: int, path: str, *, most_bytes: int) -> bytes | Unfit:

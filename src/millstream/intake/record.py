@@ -195,20 +195,38 @@ def read_record(handed_in: object) -> Read:
     Raises:
         RecordProblem: it is no object, or a field is missing, unknown or wrong.
     """
+    record = validated(handed_in)
+    return Read(record, digest_of(handed_in, record.key))
+
+
+def validated(handed_in: object) -> Record:
+    """The record that a door hands in, without its digest.
+
+    Raises:
+        RecordProblem: as `read_record`.
+    """
     if not isinstance(handed_in, dict):
         raise RecordProblem(
             f"the record is {_KINDS.get(type(handed_in), 'no object')}; a driver holds one JSON object on each line"
         )
     try:
-        record = Record.model_validate(handed_in)
+        return Record.model_validate(handed_in)
     except ValidationError as error:
         key = handed_in.get("key")
         raise RecordProblem(_sentence(error), key[:200] if isinstance(key, str) else None) from None
+
+
+def digest_of(handed_in: object, key: str | None = None) -> bytes:
+    """SHA-256 of a record with its fields sorted.
+
+    Raises:
+        RecordProblem: it is nested too deeply, or holds half a character.
+    """
     try:
         canonical = orjson.dumps(handed_in, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # it reads 1,024 levels and writes 254
-        raise RecordProblem(f"data cannot be kept: {error}; nest it less deeply", record.key) from None
-    return Read(record, hashlib.sha256(canonical).digest())
+        raise RecordProblem(f"data cannot be kept: {error}; nest it less deeply", key) from None
+    return hashlib.sha256(canonical).digest()
 
 
 _KINDS: dict[type, str] = {

@@ -1,5 +1,6 @@
 """A run to submit into, on a database and a folder of the test's own."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -17,6 +18,10 @@ from millstream.intake.driver import Driver
 from millstream.intake.submit import IntakeOptions, Receipt, Services, submit
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Pool
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
+
+from folder_stage import Stage
 
 
 @dataclass
@@ -107,3 +112,10 @@ def pdf() -> bytes:
         document.add_blank_page()
         document.save(file)
         return file.getvalue()
+
+
+@pytest.fixture
+def stage(pool: Pool, tmp_path: Path, pdf: bytes) -> Stage:
+    """A watched folder of the test's own."""
+    services = Services(RunStore(pool), open_store(str(tmp_path / "documents")))
+    return Stage(pool, tmp_path / "in", services, pdf)
