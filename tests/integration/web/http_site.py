@@ -12,7 +12,10 @@ from typing import Any
 import aiohttp
 import pikepdf
 
+from millstream.app.intake import folder_kinds
 from millstream.communication.store import RunStore
+from millstream.config import Settings
+from millstream.config.intake import IntakeFolderSettings
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.http import HttpDoor, HttpOptions
 from millstream.intake.reception import Reception
@@ -22,6 +25,8 @@ from millstream.intake.submit import IntakeOptions, Services
 from millstream.intake.taking import Taker, Tools
 from millstream.storage.objects import open_store
 from millstream.web import LOOPBACK, build, serve
+
+_SETTLED = Settings(intake_folder=IntakeFolderSettings(settle_seconds=0.0))
 
 TOKEN = "mill-pond-7"
 LINES = "application/x-ndjson"
@@ -112,7 +117,7 @@ async def opened(pool: Any, folder: Path, **changes: Any) -> AsyncIterator[Site]
     door = HttpDoor(HttpOptions(**given), reception, spool, store)
     ledger = RunStore(pool)
     intake = IntakeOptions(most_bytes=30_000_000)
-    taker = Taker(store, Tools(ledger, Services(ledger, documents), documents, Sources(), intake))
+    taker = Taker(store, Tools(ledger, Services(ledger, documents), documents, Sources(folder_kinds(_SETTLED)), intake))
     taking = asyncio.Event()
     taking.set()
 

@@ -74,21 +74,29 @@ async def test_parts_that_make_no_run_are_refused(site, body, kind) -> None:
     assert site.spooled() == []
 
 
+MANIFEST = b"""<?xml version="1.0" encoding="UTF-8"?>
+<outputList customersProcessed="1">
+  <customer number="1">
+    <key name="CustomerId">C-1</key><key name="CustomerEmail">c1@example.com</key><key name="EmailSubject">Hello</key>
+    <queue name="Print"><file name="Print/1"/></queue>
+    <queue name="Mail"><file name="Mail/1"/></queue>
+  </customer>
+</outputList>"""
+
+
 async def test_a_manifest_comes_with_its_files(site) -> None:
-    site.taking.clear()
     body = form(
-        ("manifest", b"<outputList/>", "out/_STDDELIVERYFILE.xml", "text/xml"),
-        ("file", pdf(), "out/Print/1", "application/octet-stream"),
+        ("file", pdf(), "Print/1", "application/octet-stream"),
+        ("manifest", MANIFEST, "out/_STDDELIVERYFILE.xml", "text/xml"),
+        ("file", b"<html><body><p>Good day</p></body></html>", "Mail/1", "application/octet-stream"),
     )
-    status, told, _ = await site.post("runs?wait=0", body)
-    assert status == 202
+    status, told, _ = await site.post("runs?run=job-1", body)
+    assert (status, told["receipt"]["new"], told["receipt"]["held"]) == (201, 1, 0)
     row = await site.store.find(told["consignment"])
-    place = Path(row["place"].removeprefix("file:"))
-    assert (row["kind"], place.name) == ("manifest", "_STDDELIVERYFILE.xml")
-    assert [str(path).partition("/")[2].partition("/")[2] for path in site.spooled()] == [
-        "out/Print/1",
-        "out/_STDDELIVERYFILE.xml",
-    ]
+    assert (row["kind"], Path(row["place"]).name) == ("manifest", "_STDDELIVERYFILE.xml")
+    [made] = await site.rows()
+    assert (made["customer"], made["subject"], len(made["documents"])) == ("C-1", "Hello", 1)
+    assert "<p>Good day</p>" in made["body_html"]
 
 
 async def test_one_record_is_a_communication(site) -> None:
