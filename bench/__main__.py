@@ -1,4 +1,4 @@
-"""Measure Millstream: `python bench [throughput|ceiling|scale|composition|mailbox.… …]`, all if none is named.
+"""Measure Millstream: `python bench [throughput|ceiling|scale|composition|intake.…|mailbox.… …]`, all if none is named.
 
 One JSON line for each measurement on standard output, progress on standard error. Everything runs on loopback, in
 folders and processes of its own, and ends by itself. Linux only: processor time and memory come from /proc.
@@ -17,6 +17,7 @@ import uvloop
 
 import ceiling
 import classify
+import intake_folder
 import reading
 import scale
 import throughput
@@ -42,6 +43,9 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "ceiling": lambda: ceiling.measure(ceiling.Plan()),
         "scale": lambda: scale.measure(scale.Plan(communications=wish.communications)),
         "composition": _composition,
+        "intake.folder": lambda: intake_folder.measure(
+            intake_folder.Plan(customers=wish.customers, distinct=wish.distinct_pdfs)
+        ),
         "mailbox.classify": lambda: classify.measure(classify.Plan()),
         "mailbox.first_sync": lambda: reading.first_sync(reading.Plan(letters=wish.letters)),
         "mailbox.push": lambda: reading.push(reading.Plan()),
@@ -68,13 +72,15 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="throughput, ceiling, scale, composition, mailbox.{classify,first_sync,push,idle}",
+        help="throughput, ceiling, scale, composition, intake.folder, mailbox.{classify,first_sync,push,idle}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
     parser.add_argument("--latency-ms", type=int, nargs="+", default=usual.latencies_ms, help="of the sink")
     parser.add_argument("--mode", nargs="+", choices=usual.modes, help="of throughput")
     parser.add_argument("--communications", type=int, default=scale.Plan().communications, help="in scale")
+    parser.add_argument("--customers", type=int, default=intake_folder.Plan().customers, help="in intake.folder")
+    parser.add_argument("--distinct-pdfs", action="store_true", help="in intake.folder; else hard links to a hundred")
     parser.add_argument("--letters", type=int, default=reading.Plan().letters, help="in mailbox.first_sync")
     wish = parser.parse_args()
     unknown = set(wish.names) - _measurements(wish).keys()

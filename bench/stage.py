@@ -149,6 +149,11 @@ class House:
             await asyncio.sleep(every)
         return True
 
+    async def ask(self, question: str) -> tuple[Any, ...] | None:
+        """The first row of an answer, or None."""
+        row = await (await self._database.execute(question)).fetchone()
+        return None if row is None else tuple(row)
+
     async def _row(self, question: str) -> tuple[Any, ...]:
         row = await (await self._database.execute(question)).fetchone()
         assert row is not None

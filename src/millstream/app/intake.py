@@ -12,6 +12,7 @@ from millstream.app.options import composer
 from millstream.communication.model import Mode
 from millstream.config import Settings
 from millstream.drill import Drill
+from millstream.intake.batch import BatchSize
 from millstream.intake.consignment import Consignment, Door, Kind
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.folder.door import FolderDoor
@@ -30,12 +31,15 @@ from millstream.intake.spool import Spool
 from millstream.intake.submit import IntakeOptions, Services
 from millstream.intake.taking import Taker, Tools
 from millstream.work.duty import Duty
+from millstream.work.engine import Sweep
 
 TAKE_EVERY = 0.25
 """Seconds between two looks at what came in."""
 TIDY_EVERY = 60.0
 """Seconds between two looks at what lies in the spool and was taken long ago."""
 _DAY = 86_400.0
+_BATCH_BYTES = 4 * 1024 * 1024
+"""Less than a submit by hand: a worker has lanes to run beside it, and 200 MB for all of it."""
 _RECEPTION_PATIENCE = 10.0
 """Whoever hands something over waits: a database that stays away longer is told to them, and they come again."""
 
@@ -71,6 +75,7 @@ def intake_options(settings: Settings) -> IntakeOptions:
         most_bytes=settings.limits.limits().max_message_bytes,
         parallel=settings.composer.threads,
         patience_seconds=settings.database.patience_seconds,
+        batch=BatchSize(bytes=_BATCH_BYTES),
     )
 
 
@@ -205,3 +210,17 @@ async def tidy_spool(house: House) -> int:
         tidied += len(done)
     await asyncio.to_thread(shelf.sweep)
     return tidied
+
+
+@asynccontextmanager
+async def coming_in(house: House, openings: Mapping[Kind, Opening] | None = None) -> AsyncIterator[Sequence[Sweep]]:
+    """What a worker does about intake, as sweeps: take what is due, watch the folder, tidy the spool."""
+
+    async def tidy() -> int:
+        return await tidy_spool(house)
+
+    async with taker(house, openings) as takes, folder_door(house) as door:
+        sweeps = [Sweep("intake", TAKE_EVERY, takes.take_due), Sweep("spool", TIDY_EVERY, tidy)]
+        if door is not None:
+            sweeps.append(Sweep("folder", house.settings.intake_folder.poll_seconds, door.look))
+        yield sweeps

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from millstream.app.answers import listeners
 from millstream.app.house import House, open_house
+from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
@@ -57,7 +58,7 @@ async def run_worker(settings: Settings) -> None:
 
 async def work(house: House, stopping: asyncio.Event) -> None:
     """Run lanes, read mailboxes and answer events in this process until `stopping` is set."""
-    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads:
+    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads, coming_in(house) as doors:
         options = tools.options
         engine_options = EngineOptions(
             concurrency=house.settings.worker.lanes,
@@ -92,6 +93,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
                 Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
                 *reads.sweeps,
+                *doors,
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:

@@ -92,7 +92,6 @@ class Writer:
         self._documents = documents
         self._run = run
         self._patience = patience_seconds
-        self._puts = asyncio.Semaphore(_PUTS_AT_A_TIME)
 
     async def known(self, keys: Sequence[str]) -> dict[str, Known]:
         """What the run already has of these keys.
@@ -122,20 +121,22 @@ class Writer:
 
     async def _stored(self, made: Sequence[Made]) -> list[Communication]:
         """The communications, with their documents at rest and safe against a power failure."""
-        done = await asyncio.gather(*map(self._store, made), return_exceptions=True)
-        for each in done:
-            if isinstance(each, BaseException):
+        done = [each.communication for each in made]
+        left = iter([place for place, each in enumerate(made) if each.attachments])
+
+        async def store_some() -> None:
+            for place in left:
+                documents = [await self._document(attachment) for attachment in made[place].attachments]
+                done[place] = replace(done[place], documents=tuple(documents))
+
+        # A few at a time, each taking what is next: a task for every one would cost as much as the writing.
+        ended = await asyncio.gather(*(store_some() for _ in range(_PUTS_AT_A_TIME)), return_exceptions=True)
+        for each in ended:
+            if each is not None:
                 raise each
         if any(each.attachments for each in made):
             await self._kept(self._documents.flush)
-        return [each for each in done if isinstance(each, Communication)]
-
-    async def _store(self, made: Made) -> Communication:
-        if not made.attachments:
-            return made.communication
-        async with self._puts:
-            documents = [await self._document(attachment) for attachment in made.attachments]
-        return replace(made.communication, documents=tuple(documents))
+        return done
 
     async def _document(self, attachment: Attachment) -> Document:
         content = bytes(attachment.content)

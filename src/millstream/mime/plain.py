@@ -17,19 +17,21 @@ from millstream.mime.html_text import html_lines
 _LONGEST: Final = 1_000_000  # characters of HTML that are read
 _LONGEST_TEXT: Final = 100_000
 _MOST_TAGS: Final = 20_000
-_LINE: Final = "\N{LINE SEPARATOR}"
-_PARAGRAPH: Final = "\N{PARAGRAPH SEPARATOR}"
+# Noncharacters, which no text holds and XML 1.0 permits, so that blanks can be joined before breaks are made.
+_LINE: Final = "\ufdd0"
+_PARAGRAPH: Final = "\ufdd1"
+_BREAKS: Final = re.compile(f"[{_LINE}{_PARAGRAPH}][ {_LINE}{_PARAGRAPH}]*")
 _SHEET: Final = b"""<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
 <xsl:output method="text" encoding="UTF-8"/>
 <xsl:template match="head|script|style|noscript|template|title|svg|math|object|iframe"/>
 <xsl:template match="comment()|processing-instruction()"/>
-<xsl:template match="br"><xsl:text>&#x2028;</xsl:text></xsl:template>
+<xsl:template match="br"><xsl:text>&#xFDD0;</xsl:text></xsl:template>
 <xsl:template match="td|th"><xsl:apply-templates/><xsl:text> </xsl:text></xsl:template>
 <xsl:template match="p|h1|h2|h3|h4|h5|h6|ol|ul">
-<xsl:text>&#x2029;</xsl:text><xsl:apply-templates/><xsl:text>&#x2029;</xsl:text></xsl:template>
+<xsl:text>&#xFDD1;</xsl:text><xsl:apply-templates/><xsl:text>&#xFDD1;</xsl:text></xsl:template>
 <xsl:template match="address|article|aside|blockquote|center|dd|div|dl|dt|fieldset|figure|footer|form|header|hr|li|main
 |nav|pre|section|table|tbody|tfoot|thead|tr">
-<xsl:text>&#x2028;</xsl:text><xsl:apply-templates/><xsl:text>&#x2028;</xsl:text></xsl:template>
+<xsl:text>&#xFDD0;</xsl:text><xsl:apply-templates/><xsl:text>&#xFDD0;</xsl:text></xsl:template>
 </xsl:stylesheet>"""
 _mine = threading.local()
 _HIDDEN: Final = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -44,8 +46,7 @@ def plain(html: str) -> str:
     text = _transformed(html[:_LONGEST])
     if text is None:
         return _cut("\n".join(line for _, line in html_lines(html)))
-    paragraphs = (_lines(each) for each in text.split(_PARAGRAPH))
-    return _cut("\n\n".join(paragraph for paragraph in paragraphs if paragraph))
+    return _cut(_BREAKS.sub(_broken, " ".join(text.split())).replace(" \n", "\n"))
 
 
 def decoded_html(content: bytes) -> str:
@@ -75,7 +76,7 @@ def _transformed(html: str) -> str | None:
         root = etree.fromstring(html.encode("utf-8", "replace"), parser)
         if root is None:
             return None
-        if _HIDDEN.search(html):
+        if ("none" in html or "NONE" in html) and _HIDDEN.search(html):
             _drop_hidden(root)
         return str(sheet(root))
     except (etree.LxmlError, ValueError, AssertionError):
@@ -94,9 +95,8 @@ def _drop_hidden(root: Any) -> None:
             parent.remove(element)
 
 
-def _lines(paragraph: str) -> str:
-    lines = (" ".join(line.split()) for line in paragraph.split(_LINE))
-    return "\n".join(line for line in lines if line)
+def _broken(marks: re.Match[str]) -> str:
+    return "\n\n" if _PARAGRAPH in marks[0] else "\n"
 
 
 def _cut(text: str) -> str:

@@ -53,7 +53,7 @@ class Stage:
         tools = Tools(
             RunStore(self.pool),
             self.services,
-            self.services.documents,  # type: ignore[arg-type]
+            self.services.documents,
             Sources({Kind.MANIFEST: self._manifest, Kind.INDEX: self._index}),
             IntakeOptions(most_bytes=1_000_000, patience_seconds=5),
             TakingOptions(missing=self.missing, first_gap=0.02),

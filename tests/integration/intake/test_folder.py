@@ -1,7 +1,6 @@
 """What Exstream writes into the watched folder comes in, once, and each fault is told with file, line or customer."""
 
 import asyncio
-import os
 
 import pytest
 from folder_stage import MANIFEST, customer, write
@@ -316,7 +315,9 @@ async def test_a_sidecar_index_works_like_a_manifest(stage, kind):
             "html/1;", '"html/1;print/1=a.pdf"'
         )
     else:
-        text = '[{"CustomerId": "C-1", "CustomerEmail": "a@example.com", "EmailSubject": "Hello", "files": ["html/1", {"path": "print/1", "name": "a.pdf"}]}]'
+        files = '["html/1", {"path": "print/1", "name": "a.pdf"}]'
+        names = '"CustomerId": "C-1", "CustomerEmail": "a@example.com", "EmailSubject": "Hello"'
+        text = f'[{{{names}, "files": {files}}}]'
     write(stage.root / "job-1" / f"mine.index.{kind}", text.encode())
     await stage.take_in()
     [row] = await stage.rows()
@@ -342,9 +343,9 @@ async def test_only_one_of_two_doors_watches(stage):
 
 
 async def test_a_folder_that_is_away_is_waited_for(stage):
-    os.rename(stage.root, stage.root.with_name("away"))
+    away = stage.root.rename(stage.root.with_name("away"))
     assert await stage.look() == 0
-    os.rename(stage.root.with_name("away"), stage.root)
+    away.rename(stage.root)
     stage.manifest([stage.customer(1)])
     await stage.take_in()
     assert len(await stage.rows()) == 1

@@ -161,3 +161,53 @@ async def test_two_submits_of_one_file_at_once_bring_each_line_in_once(desk, rec
     assert one.new + other.new == 40
     assert one.unchanged + other.unchanged == 40
     assert len(await desk.rows()) == 40
+
+
+async def test_a_copy_is_a_delivery_of_its_own(desk, record):
+    receipt = await desk.submit(
+        record(
+            cc=[
+                {"address": "Agent@example.net", "name": "The Agent"},
+                {"address": "agent@example.net"},
+                {"address": "c1@example.com"},
+            ]
+        )
+    )
+    assert (receipt.lines, receipt.new, receipt.held) == (1, 1, 0)
+    async with desk.pool.connection() as connection:
+        rows = await (await connection.execute("SELECT address FROM delivery ORDER BY id")).fetchall()
+    assert [row["address"] for row in rows] == ["c1@example.com", "Agent@example.net"]
+    [first, _] = await desk.rows()
+    assert first["copies"] == [{"address": "Agent@example.net", "name": "The Agent"}]
+
+
+async def test_a_copy_to_no_address_holds_the_whole_communication(desk, record):
+    receipt = await desk.submit(record(cc=[{"address": "nobody"}]))
+    assert (receipt.new, receipt.held) == (1, 1)
+    [row] = await desk.rows()
+    assert row["reason"] == "bad_recipient"
+    assert "nobody" in row["detail"]
+
+
+async def test_html_in_a_file_is_the_body_and_gives_the_text(desk, record):
+    page = "<html><head><meta charset=windows-1252></head><body><p>Gr\xfc\xdfe</p></body></html>"
+    (desk.folder / "in" / "page").write_bytes(page.encode("cp1252"))
+    await desk.submit(record(text=None, html_path="page"))
+    [row] = await desk.rows()
+    assert row["body_html"] == page
+    assert row["body_text"] == "Gr\xfc\xdfe\n"
+
+
+async def test_another_html_file_is_other_content(desk, record):
+    path = desk.folder / "in" / "page"
+    path.write_bytes(b"<p>one</p>")
+    await desk.submit(record(text=None, html_path="page"))
+    path.write_bytes(b"<p>two</p>")
+    receipt = await desk.submit(record(text=None, html_path="page"))
+    assert receipt.conflicts == 1
+
+
+async def test_an_html_file_that_is_missing_is_a_hold(desk, record):
+    await desk.submit(record(text=None, html_path="none.html"))
+    [row] = await desk.rows()
+    assert (row["disposition"], row["reason"]) == ("held", "missing_document")

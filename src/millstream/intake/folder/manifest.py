@@ -183,6 +183,11 @@ class _Customer:
         self._characters = 0
 
     def start(self, name: str, spelled: str, attributes: dict[str, str], line: int) -> None:
+        if name == "key" and len(attributes) == 1 and "name" in attributes:  # nearly all there is
+            if self._open:
+                self._open[-1].inner = True
+            self._open.append(_Open(name, spelled, attributes, "", is_file=False))
+            return
         given = _lowered(attributes)
         above = self._open[-1] if self._open else None
         if above is not None:
@@ -239,8 +244,11 @@ class _Customer:
 
 
 def _lowered(attributes: dict[str, str]) -> dict[str, str]:
-    return {name.rpartition(":")[2].lower(): value for name, value in attributes.items()}
+    return {name.rpartition(":")[2].lower(): value for name, value in attributes.items()} if attributes else {}
 
 
 def _first(given: dict[str, str], names: tuple[str, ...]) -> str:
+    if len(given) < len(names):  # seldom has an element more than two attributes
+        best = min((names.index(name) for name, value in given.items() if value and name in names), default=None)
+        return "" if best is None else given[names[best]]
     return next((given[name] for name in names if given.get(name)), "")
