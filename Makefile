@@ -15,7 +15,7 @@ ARGS ?=
 UV := $(shell if uv --version >/dev/null 2>&1; then command -v uv; else echo .uv/bin/uv; fi)
 SUDO := $(shell if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then echo sudo; fi)
 
-.PHONY: help setup demo test test-all lint fix docs bench lock browser-deps changelog clean
+.PHONY: help setup demo test test-all lint fix docs bench lock browser-deps mail-deps changelog clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,11 @@ browser-deps:  ## Install what the browser tests and the pictures of pages need 
 	@if command -v chromium >/dev/null && command -v pdftoppm >/dev/null; then exit 0; fi; \
 	$(SUDO) apt-get update -qq; \
 	$(SUDO) apt-get install -y -qq --no-install-recommends chromium poppler-utils
+
+mail-deps:  ## Install the SMTP client that the contract tests drive the SMTP door with (Debian and Ubuntu).
+	@if command -v swaks >/dev/null; then exit 0; fi; \
+	$(SUDO) apt-get update -qq; \
+	$(SUDO) apt-get install -y -qq --no-install-recommends swaks libnet-ssleay-perl libnet-dns-perl
 
 changelog: $(READY)  ## Gather the fragments of changelog.d into CHANGELOG.md: ARGS="--version 0.2.0".
 	$(BIN)/towncrier build --yes $(ARGS)

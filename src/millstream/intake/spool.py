@@ -15,6 +15,8 @@ from millstream.intake.errors import SpoolFull, SpoolRefused
 from millstream.storage.folder import sync_file_system
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_THERE = {errno.EEXIST, errno.ENOTEMPTY}
+"""What renaming a folder says when another one has the name: rename(2)."""
 _INCOMING = "incoming"
 _LEFT_BEHIND_SECONDS = 86_400
 
@@ -68,9 +70,11 @@ class Spool:
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
                 # The contents first: a name that is there is complete.
                 sync_file_system(str(folder))
-                with suppress(FileExistsError, NotADirectoryError):
-                    if not target.exists():
-                        os.rename(folder, target)  # noqa: PTH104  Path.rename would say less about the error
+                try:
+                    os.rename(folder, target)  # noqa: PTH104  Path.rename would say less about the error
+                except OSError as error:
+                    if error.errno not in _THERE:
+                        raise
                 sync_file_system(str(target))
         finally:
             shutil.rmtree(folder, ignore_errors=True)

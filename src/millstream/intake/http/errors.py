@@ -1,4 +1,13 @@
-"""What a request can be refused for; none of these leaves the room but as an answer."""
+"""What a request can be refused for; none of these leaves the house but as an answer.
+
+::
+
+    Refused          it is not taken; the status says why: 400, 401, 404, 408, 409, 422
+    ├── TooLarge     413: more was sent than is taken
+    ├── WrongKind    415: it is of no kind that is taken here
+    └── Away         503: the store or the disk does not take it now; the same again may succeed
+    Interrupted      nobody is there to answer: the caller left in the middle
+"""
 
 from __future__ import annotations
 

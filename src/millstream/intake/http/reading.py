@@ -192,7 +192,8 @@ def _place(part: PartHead, found: dict[Kind, str]) -> tuple[Kind | None, str]:
     if part.name == "driver" or (not part.file and part.media_type in _LINES | _JSON):
         kind, path = Kind.DRIVER, DRIVER
     elif part.name == "manifest" or plain == MANIFEST:
-        kind, path = Kind.MANIFEST, part.file or MANIFEST
+        # At the top, whatever its name says: it is one request's folder, and the other names start there.
+        kind, path = Kind.MANIFEST, plain if part.file else MANIFEST
     else:
         return None, told
     if found:

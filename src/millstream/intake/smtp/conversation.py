@@ -227,6 +227,8 @@ class Conversation(SMTP):
             self._desk.held -= incoming.size
         self.envelope = self._create_envelope()
         await self.push(status)
+        if incoming.cut is Cut.TOO_MUCH:
+            self._end()  # the rest of it would be read as commands
 
     async def _read(self, incoming: Incoming) -> None:
         """Read a message to its end, or until it is not worth it."""

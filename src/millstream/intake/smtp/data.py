@@ -14,7 +14,7 @@ class Cut(Enum):
     """Why a message is not taken, as the reply says it."""
 
     TOO_LARGE = "552 5.3.4 The message is larger than we take"
-    TOO_MUCH = "421 4.3.4 The message is far larger than we take; goodbye"
+    TOO_MUCH = "552 5.3.4 The message is far larger than we take; goodbye"
     TOO_SLOW = "421 4.4.2 The message comes too slowly; goodbye"
     NO_ROOM = "452 4.3.1 Too much mail is coming in at this moment; try again soon"
 

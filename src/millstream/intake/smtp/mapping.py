@@ -42,7 +42,7 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
     message's hash stands beside it.
     """
     digest = hashlib.sha256(content).hexdigest()
-    told = one_line(headers.get("Message-ID", ""), _LONGEST_ID + 1).strip("<> ")
+    told = one_line(headers.get("Message-ID", ""), 2 * _LONGEST_ID).strip("<> ")
     named = told if 0 < len(told) <= _LONGEST_ID else "-"
     kind = word(headers.text(rules.type_header)) or word(rules.type) or "document"
     stream = word(headers.text(rules.stream_header)) or word(rules.stream or "") or kind

@@ -14,6 +14,7 @@ import pybase64
 from millstream.communication.store import Reject
 from millstream.intake.consignment import Consignment
 from millstream.intake.errors import RecordProblem
+from millstream.intake.keys import Facts
 from millstream.intake.ports import Arrival, Source, put_aside
 from millstream.intake.record import read_record
 from millstream.intake.sources import Fetch, Opening
@@ -33,7 +34,6 @@ _PDF = "application/pdf"
 _ANYTHING = "application/octet-stream"
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
-_FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
 _SLASHES = re.compile(r"[/\\]+")
 _ENDINGS = {
     _PDF: ".pdf",
@@ -149,12 +149,12 @@ def unreadable(content: bytes, headers: Headers) -> str | None:
 def _filled(text: str, facts: Mapping[str, Any]) -> str:
     """A text of the settings with what an envelope tells, under the names that Exstream's data usually have."""
     told = {
-        "customername": facts.get("name", ""),
-        "customerid": facts["customer"],
-        "customeremail": facts["recipient"],
-        "documenttype": facts["type"],
+        "CustomerName": facts.get("name", ""),
+        "CustomerId": facts["customer"],
+        "CustomerEmail": facts["recipient"],
+        "DocumentType": facts["type"],
     }
-    return _FIELD.sub(lambda found: str(told.get(found[1].lower(), "")), text)
+    return Facts(told).filled(text)
 
 
 def _sorted(parts: Sequence[Part]) -> tuple[list[Part], list[Part], list[Part]]:
