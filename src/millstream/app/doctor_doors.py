@@ -49,7 +49,7 @@ async def _services(settings: Settings) -> AsyncIterator[Finding]:
         return
     for who in ("orchestration", "design"):
         try:
-            await tokens.token(who)  # type: ignore[arg-type]  # the two words of Credential
+            await tokens.token(who)
             yield Finding(f"exstream token {who}", ok=True, detail="OTDS gives one")
         except ExstreamError as error:
             yield Finding(f"exstream token {who}", ok=False, detail=str(error))

@@ -30,7 +30,7 @@ from millstream.intake.sources import Fetch, Opening, Sources
 from millstream.intake.spool import Spool
 from millstream.intake.submit import IntakeOptions, Services
 from millstream.intake.taking import Taker, Tools
-from millstream.work.duty import Duty
+from millstream.storage.duty import Duty
 from millstream.work.engine import Sweep
 
 TAKE_EVERY = 0.25

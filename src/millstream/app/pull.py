@@ -16,7 +16,7 @@ from millstream.intake.pull.options import Per, PullOptions
 from millstream.intake.pull.pull import Pull
 from millstream.intake.spool import Spool
 from millstream.intake.trouble import TroubleOptions, Troubles
-from millstream.work.duty import Duty
+from millstream.storage.duty import Duty
 from millstream.work.engine import Sweep
 
 

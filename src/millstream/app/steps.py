@@ -25,8 +25,8 @@ from millstream.nextstep.errors import BadWish, HandingFailed
 from millstream.nextstep.model import NextStep
 from millstream.nextstep.store import StepStore
 from millstream.nextstep.verbs import HandIn, Tools
+from millstream.storage.duty import Duty
 from millstream.storage.pool import Pool
-from millstream.work.duty import Duty
 from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 

@@ -13,6 +13,7 @@ from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
+from millstream.app.smtp import message_opening
 from millstream.app.steps import exstream_side
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
@@ -22,6 +23,7 @@ from millstream.delivery.ledger import Ledger
 from millstream.delivery.options import Point
 from millstream.drill import Drill
 from millstream.gmail import Gmail
+from millstream.intake.consignment import Kind
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 from millstream.storage.pool import transaction
@@ -62,7 +64,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
     async with (
         lane_tools(house, stopping) as tools,
         reading(house, tools.gmail) as reads,
-        coming_in(house) as doors,
+        coming_in(house, {Kind.MESSAGE: message_opening(house.settings)}) as doors,
         exstream_side(house) as exstream,
     ):
         options = tools.options

@@ -20,8 +20,8 @@ from millstream.intake.options import TakingOptions
 from millstream.intake.sources import Sources
 from millstream.intake.submit import IntakeOptions, Services
 from millstream.intake.taking import Taker, Tools
+from millstream.storage.duty import Duty
 from millstream.storage.pool import Pool
-from millstream.work.duty import Duty
 
 MANIFEST = "_STDDELIVERYFILE.xml"
 

@@ -24,9 +24,9 @@ from millstream.intake.spool import Spool
 from millstream.intake.submit import IntakeOptions, Services
 from millstream.intake.taking import Taker, Tools
 from millstream.intake.trouble import TroubleOptions, Troubles
+from millstream.storage.duty import Duty
 from millstream.storage.objects import open_store
 from millstream.storage.pool import Pool, transaction
-from millstream.work.duty import Duty
 
 
 def client_of(doors: Mapping[str, str], **options: Any) -> Exstream:

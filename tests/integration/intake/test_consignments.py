@@ -10,7 +10,7 @@ from millstream.communication.store import RunStore
 from millstream.intake.consignment import Door, Kind, Offer
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import UnknownConsignment
-from millstream.work.duty import Duty
+from millstream.storage.duty import Duty
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from millstream.intake.folder.moving import Mover
 from millstream.intake.folder.options import FolderOptions
 from millstream.intake.options import Point
 from millstream.log import get_logger
-from millstream.work.duty import Duty
+from millstream.storage.duty import Duty
 
 log = get_logger(__name__)
 
