@@ -38,8 +38,9 @@ class Folder:
         try:
             incoming.mkdir(parents=True, exist_ok=True)
             for path in incoming.iterdir():
-                if path.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process has given it its name by now
+                    if path.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
+                        path.unlink()
             if not os.access(incoming, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(incoming))
         except OSError as error:
