@@ -13,8 +13,8 @@ import asyncio
 import fcntl
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -225,17 +225,29 @@ def _furnish(folder: Path) -> Owner:
     """Create what is missing of the folder, with the rights that PostgreSQL asks for."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
-    owner = programs.owner_of(data)
-    programs.let_in(owner, folder_of_work=folder)
-    for path, mode in ((data, stat.S_IRWXU), (folder / "run", 0o755)):
-        if not path.exists():
-            path.mkdir(mode=mode)
-            os.chown(path, owner.uid, owner.gid)
-        elif path.stat().st_uid != owner.uid:
-            raise PermissionError(f"{path} belongs to user {path.stat().st_uid}, we are {owner.name} ({owner.uid})")
-    for name in ("turn", "users"):
-        os.close(_open_lock(folder / name))
+    with _alone(folder):
+        owner = programs.owner_of(data)
+        programs.let_in(owner, folder_of_work=folder)
+        for path, mode in ((data, stat.S_IRWXU), (folder / "run", 0o755)):
+            if not path.exists():
+                path.mkdir(mode=mode)
+                os.chown(path, owner.uid, owner.gid)
+            elif path.stat().st_uid != owner.uid:
+                raise PermissionError(f"{path} belongs to user {path.stat().st_uid}, we are {owner.name} ({owner.uid})")
+        for name in ("turn", "users"):
+            os.close(_open_lock(folder / name))
     return owner
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """For the moment of the block no other process furnishes the folder: one that is made is not yet its owner's."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _open_lock(path: Path) -> int:

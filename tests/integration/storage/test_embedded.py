@@ -6,12 +6,13 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from millstream.storage.embedded import EmbeddedServer, embedded
+from millstream.storage.embedded import EmbeddedServer, _furnish, embedded
 from millstream.storage.errors import FolderUnfit, ServerNotStarted
 
 _CHILD = """
@@ -138,6 +139,13 @@ async def test_many_that_start_at_once_share_one_server(folder: Path) -> None:
     assert len({server.url for server in servers}) == 1
     await asyncio.gather(*(server.stop() for server in servers))
     assert _postmaster(folder) is None
+
+
+def test_a_folder_that_many_furnish_at_once_is_its_owners(folder: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        for each in range(20):
+            owners = set(threads.map(_furnish, [folder / str(each)] * 16))
+            assert len(owners) == 1
 
 
 async def test_a_second_stop_does_nothing(postgres: EmbeddedServer) -> None:
