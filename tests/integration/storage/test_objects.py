@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import os
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,22 +84,9 @@ def test_what_a_killed_process_left_half_written_is_removed_after_a_day(tmp_path
 
 def test_a_store_opens_while_others_write_into_it(tmp_path: Path) -> None:
     open_store(str(tmp_path))
-    ended = threading.Event()
-
-    def write() -> None:
-        while not ended.is_set():
-            aside = tmp_path / "incoming" / f"9-{threading.get_ident()}"
-            aside.write_bytes(b"x")
-            aside.rename(tmp_path / f"document-{threading.get_ident()}")
-
-    with ThreadPoolExecutor(3) as others:
-        for _ in range(3):
-            others.submit(write)
-        try:
-            for _ in range(400):
-                open_store(str(tmp_path))
-        finally:
-            ended.set()
+    # To whoever looks, a link to nothing is what a file is that was listed and has been renamed since.
+    (tmp_path / "incoming" / "3-1").symlink_to(tmp_path / "renamed")
+    open_store(str(tmp_path))
 
 
 async def test_a_full_disk_names_the_folder_and_leaves_nothing(small_disk: Path) -> None:
