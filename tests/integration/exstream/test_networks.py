@@ -182,6 +182,23 @@ async def test_a_certificate_that_is_not_trusted_did_nothing_and_one_that_is_nam
     server.close()
 
 
+async def test_calls_go_by_way_of_a_proxy() -> None:
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"data":{"id":"1"}}')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    way = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with Exstream(options("http://exstream.example.com/orc", proxy=way), StaticTokens("t")) as client:
+        assert (await client.runtime().job("1")).id == "1"
+    server.close()
+    assert asked[0].startswith(b"GET http://exstream.example.com/orc/api/v1/runtime/statements/jobs/1 HTTP/1.1")
+
+
 async def test_a_client_that_was_closed_opens_again_and_closing_twice_is_harmless() -> None:
     client = Exstream(options("http://127.0.0.1:1"), StaticTokens("t"))
     for _ in range(2):

@@ -21,6 +21,7 @@ READ = Call("jobs.list", "statements")
 WRITE = Call("inputs.batch", "statements", write=True)
 RELEASE = Call("flow-steps.release", "statements", write=True)
 STATE = Call("resources.state", "statements", write=True)
+SORT = Call("jobs.post-sort", "statements", write=True)
 
 
 def error_body(status: int, message: str, **more: object) -> bytes:
@@ -43,11 +44,14 @@ TABLE = [
     (400, error_body(400, "Domain nowhere does not exist"), WRITE, errors.WrongDomain),
     (400, error_body(400, "Cannot change state from APPROVED to REJECTED"), STATE, errors.StateRefused),
     (400, error_body(400, "Malformed uuid"), STATE, errors.BadRequest),
+    (400, error_body(400, "The flow's status is not published"), SORT, errors.BadRequest),
     (401, b"", WRITE, errors.Unauthorized),
     (401, HTML, READ, errors.Unauthorized),
     (403, error_body(403, "Access is denied"), READ, errors.Forbidden),
     (403, error_body(403, "No access to domain statements: access denied"), READ, errors.WrongDomain),
     (404, error_body(404, "Job not found"), READ, errors.NotFound),
+    (404, error_body(404, "Job 7 in domain statements was not found"), READ, errors.NotFound),
+    (404, error_body(404, "Not Found", error="Domain nowhere was not found"), READ, errors.WrongDomain),
     (404, b"", READ, errors.NotFound),
     (404, HTML, READ, errors.Unreadable),
     (404, b"default backend - 404", READ, errors.Unreadable),
