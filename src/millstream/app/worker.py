@@ -21,6 +21,8 @@ from millstream.delivery.ledger import Ledger
 from millstream.delivery.options import Point
 from millstream.drill import Drill
 from millstream.gmail import Gmail
+from millstream.intake.consignment import Kind
+from millstream.intake.smtp import open_messages
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 from millstream.storage.pool import transaction
@@ -58,7 +60,12 @@ async def run_worker(settings: Settings) -> None:
 
 async def work(house: House, stopping: asyncio.Event) -> None:
     """Run lanes, read mailboxes and answer events in this process until `stopping` is set."""
-    async with lane_tools(house, stopping) as tools, reading(house, tools.gmail) as reads, coming_in(house) as doors:
+    messages = {Kind.MESSAGE: open_messages(house.settings.intake.subject, house.settings.intake.text)}
+    async with (
+        lane_tools(house, stopping) as tools,
+        reading(house, tools.gmail) as reads,
+        coming_in(house, messages) as doors,
+    ):
         options = tools.options
         engine_options = EngineOptions(
             concurrency=house.settings.worker.lanes,

@@ -18,6 +18,7 @@ TREE: dict[str, Leaf | Branch] = {
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
     "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes until Ctrl-C."),
+    "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an SMTP connector of Exstream until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor", "Check the whole path: database, documents, credentials, mailboxes."
     ),
