@@ -18,6 +18,8 @@ import uvloop
 import ceiling
 import classify
 import intake_folder
+import intake_http
+import intake_smtp
 import reading
 import scale
 import throughput
@@ -46,6 +48,8 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "intake.folder": lambda: intake_folder.measure(
             intake_folder.Plan(customers=wish.customers, distinct=wish.distinct_pdfs)
         ),
+        "intake.http": lambda: intake_http.measure(intake_http.Plan()),
+        "intake.smtp": lambda: intake_smtp.measure(intake_smtp.Plan()),
         "mailbox.classify": lambda: classify.measure(classify.Plan()),
         "mailbox.first_sync": lambda: reading.first_sync(reading.Plan(letters=wish.letters)),
         "mailbox.push": lambda: reading.push(reading.Plan()),
@@ -72,7 +76,8 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="throughput, ceiling, scale, composition, intake.folder, mailbox.{classify,first_sync,push,idle}",
+        help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
+        "mailbox.{classify,first_sync,push,idle}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")

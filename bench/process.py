@@ -107,6 +107,11 @@ class Child:
                 self.readings.append(Reading(time.time(), cpu, int(after_name[21]) * _PAGE_BYTES / 1e6))
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
+    async def kill(self) -> None:
+        """End it as a power failure would."""
+        self._process.kill()
+        await self._process.wait()
+
     async def stop(self) -> None:
         """Ask it to end in order; kill it when it does not."""
         if not self.running:

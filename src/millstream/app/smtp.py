@@ -12,9 +12,8 @@ from millstream.app.intake import reception
 from millstream.communication.model import Mode
 from millstream.config import ConfigError, Settings
 from millstream.config.errors import Problem
-from millstream.intake.smtp import MailMap, SmtpDoor, SmtpOptions, open_messages
+from millstream.intake.smtp import MailMap, SmtpDoor, SmtpOptions
 from millstream.intake.smtp.mapping import check_run_pattern
-from millstream.intake.sources import Opening
 
 
 @asynccontextmanager
@@ -31,11 +30,6 @@ async def smtp_door(house: House, *, host: str | None = None, port: int | None =
         yield door
     finally:
         await door.close()
-
-
-def message_opening(settings: Settings) -> Opening:
-    """Makes the source of messages that the door took in; the taker has it under `Kind.MESSAGE`."""
-    return open_messages(settings.intake.subject, settings.intake.text)
 
 
 def smtp_options(settings: Settings, *, host: str | None = None, port: int | None = None) -> SmtpOptions:

@@ -13,7 +13,6 @@ from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
-from millstream.app.smtp import message_opening
 from millstream.app.steps import exstream_side
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
@@ -24,6 +23,7 @@ from millstream.delivery.options import Point
 from millstream.drill import Drill
 from millstream.gmail import Gmail
 from millstream.intake.consignment import Kind
+from millstream.intake.smtp import open_messages
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 from millstream.storage.pool import transaction
@@ -61,10 +61,11 @@ async def run_worker(settings: Settings) -> None:
 
 async def work(house: House, stopping: asyncio.Event) -> None:
     """Take in, run lanes, read mailboxes, ask Exstream and answer events here until `stopping` is set."""
+    messages = {Kind.MESSAGE: open_messages(house.settings.intake.subject, house.settings.intake.text)}
     async with (
         lane_tools(house, stopping) as tools,
         reading(house, tools.gmail) as reads,
-        coming_in(house, {Kind.MESSAGE: message_opening(house.settings)}) as doors,
+        coming_in(house, messages) as doors,
         exstream_side(house) as exstream,
     ):
         options = tools.options
