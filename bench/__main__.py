@@ -20,6 +20,7 @@ import classify
 import intake_folder
 import intake_http
 import intake_smtp
+import next_step
 import reading
 import scale
 import throughput
@@ -54,6 +55,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "mailbox.first_sync": lambda: reading.first_sync(reading.Plan(letters=wish.letters)),
         "mailbox.push": lambda: reading.push(reading.Plan()),
         "mailbox.idle": lambda: reading.idle(reading.Plan()),
+        "exstream.next_step": lambda: next_step.measure(next_step.Plan()),
     }
 
 
@@ -77,7 +79,7 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
-        "mailbox.{classify,first_sync,push,idle}",
+        "mailbox.{classify,first_sync,push,idle}, exstream.next_step",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")

@@ -139,6 +139,21 @@ class House:
         """The delivery tokens of all that was submitted."""
         return list((await self._row("SELECT array_agg(token) FROM delivery"))[0])
 
+    async def tell(self, kind: str, subject: str, payload: str, *, within: float) -> float:
+        """Write an event as a room does; answers when it was committed, in seconds since 1970. Waits for the schema."""
+        ends_at = time.monotonic() + within
+        while True:
+            try:
+                await self._database.execute(
+                    "INSERT INTO event (kind, subject, payload) VALUES (%s, %s, %s::jsonb)", (kind, subject, payload)
+                )
+            except psycopg.errors.UndefinedTable:
+                if time.monotonic() > ends_at:
+                    raise
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            else:
+                return time.time()
+
     async def carried(self, worker: Child, count: int, *, within: float, every: float = _LOOK_EVERY_SECONDS) -> bool:
         """Wait until `count` deliveries are accepted; answers whether they were within so many seconds."""
         ends_at = time.monotonic() + within

@@ -148,7 +148,9 @@ def folder_kinds(settings: Settings) -> dict[Kind, Opening]:
     def manifest(consignments: Sequence[Consignment], _fetch: Fetch, /, *, patient: bool) -> Source:
         (only,) = consignments
         path = Path(only.path or "")
-        return ManifestSource(path, options, patient, placing(path, only.offer.door), only.id)
+        # What was fetched or composed is whole when it is offered: nothing of it comes later.
+        waits = patient and only.offer.door is Door.FOLDER
+        return ManifestSource(path, options, waits, placing(path, only.offer.door), only.id)
 
     def index(consignments: Sequence[Consignment], _fetch: Fetch, /, *, patient: bool) -> Source:
         (only,) = consignments

@@ -266,8 +266,8 @@ def state(  # noqa: PLR0913  a parameter an option
     json: Json = False,
 ) -> None:
     """Change a resource's state in its approval."""
-    arguments: dict[str, Any] = {"state": str(to), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    arguments |= {"comment": comment} if comment else {}
+    said = comment or f"{to} by {actor} at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    arguments: dict[str, Any] = {"state": str(to), "comment": said}
     if len(ids) == 1:
         asked = Asked(verb=Verb.SET_STATE, target=ids[0], actor=actor, domain=domain, arguments=arguments)
     else:
