@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
@@ -18,7 +17,6 @@ from millstream.intake.record import DocumentEntry, Record
 from millstream.mime import Attachment
 
 PDF = "application/pdf"
-_BLANKS = re.compile(r"\s+")
 Composed_co = TypeVar("Composed_co", covariant=True)
 
 
@@ -85,8 +83,9 @@ def _from_file(found: bytes | Unfit, entry: DocumentEntry, path: str, place: int
 
 
 def _decoded(content: str, place: int) -> bytes:
-    """Base64 with or without line breaks."""
-    for form in (content, _BLANKS.sub("", content)):
+    """Base64 with or without line breaks; one without costs 3 us for 20 KB, and looking for breaks 400."""
+    for joined in (False, True):
+        form = "".join(content.split()) if joined else content
         try:
             found = bytes(pybase64.b64decode(form, validate=True))
         except ValueError:  # also for characters beyond ASCII
