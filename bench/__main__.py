@@ -74,7 +74,8 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="throughput, ceiling, scale, composition, intake.folder, mailbox.{classify,first_sync,push,idle},\nexstream.next_step",
+        help="throughput, ceiling, scale, composition, intake.folder, exstream.next_step,\n"
+        "mailbox.{classify,first_sync,push,idle}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
