@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from pydantic import SecretStr
 
@@ -58,12 +59,58 @@ def token_source(settings: Settings) -> TokenSource:
     Raises:
         TokenRefused: the address of the token service lacks a part, or a grant what it needs.
     """
+    tokens, options = settings.exstream_tokens, exstream_options(settings)
+    static = StaticTokens(_plain(tokens.static_token) or "")
+    usual = static if tokens.grant == "static" else OtdsTokens(account(settings), options)
+    match tokens.design_grant:
+        case None:
+            return usual
+        case "static":
+            return DividedTokens(orchestration=usual, design=static)
+        case _:
+            return DividedTokens(orchestration=usual, design=OtdsTokens(design_account(settings), options))
+
+
+def account(settings: Settings) -> OtdsOptions:
+    """How the account that serves orchestration, and usually design, asks for its tokens.
+
+    Raises:
+        TokenRefused: as :func:`token_source`.
+    """
     tokens = settings.exstream_tokens
-    options = exstream_options(settings)
-    usual = _account(settings, options, design=False)
-    if tokens.design_grant is None:
-        return usual
-    return DividedTokens(orchestration=usual, design=_account(settings, options, design=True))
+    url = token_url(tokens.layout, otds_url=tokens.otds_url, region=tokens.region, tenant=tokens.tenant, url=tokens.url)
+    otds = OtdsOptions(
+        url=url,
+        grant="password" if tokens.grant == "password" else "client_credentials",
+        body=tokens.body,
+        client_auth=tokens.client_auth,
+        client_id=tokens.client_id,
+        client_secret=_plain(tokens.client_secret),
+        username=tokens.username,
+        password=_plain(tokens.password),
+        scopes=tokens.scopes,
+        early_seconds=tokens.early_seconds,
+    )
+    return otds if tokens.grant == "static" else _whole(otds, "")
+
+
+def design_account(settings: Settings) -> OtdsOptions:
+    """The same for the design service's own account; what is not set for it is as for the other.
+
+    Raises:
+        TokenRefused: as :func:`token_source`.
+    """
+    tokens, usual = settings.exstream_tokens, account(settings)
+    own = tokens.design_client_id is not None or tokens.design_client_secret is not None
+    otds = replace(
+        usual,
+        grant="password" if tokens.design_grant == "password" else "client_credentials",
+        client_id=tokens.design_client_id or usual.client_id,
+        client_secret=_plain(tokens.design_client_secret) if own else usual.client_secret,
+        username=tokens.design_username or usual.username,
+        password=_plain(tokens.design_password) or usual.password,
+    )
+    return _whole(otds, "design_")
 
 
 @asynccontextmanager
@@ -102,36 +149,12 @@ async def engine_service(settings: Settings) -> AsyncIterator[EngineService]:
         yield service
 
 
-def _account(settings: Settings, options: ExstreamOptions, *, design: bool) -> TokenSource:
-    """The tokens of the usual account, or of the design service's own."""
-    tokens = settings.exstream_tokens
-    grant = tokens.design_grant if design and tokens.design_grant else tokens.grant
-    if grant == "static":
-        return StaticTokens(_plain(tokens.static_token) or "")
-    own = design and tokens.design_client_id is not None
-    username = (tokens.design_username if design else None) or tokens.username
-    password = (_plain(tokens.design_password) if design else None) or _plain(tokens.password)
-    if grant == "password" and (not username or password is None):
-        prefix = "design_" if design else ""
-        raise TokenRefused(
-            Call("oauth2.token"),
-            text=f"the grant password needs exstream_tokens.{prefix}username and {prefix}password; {_SEE}",
-        )
-    otds = OtdsOptions(
-        url=token_url(
-            tokens.layout, otds_url=tokens.otds_url, region=tokens.region, tenant=tokens.tenant, url=tokens.url
-        ),
-        grant=grant,
-        body=tokens.body,
-        client_auth=tokens.client_auth,
-        client_id=(tokens.design_client_id if design else None) or tokens.client_id,
-        client_secret=_plain(tokens.design_client_secret if own else tokens.client_secret),
-        username=username,
-        password=password,
-        scopes=tokens.scopes,
-        early_seconds=tokens.early_seconds,
-    )
-    return OtdsTokens(otds, options)
+def _whole(otds: OtdsOptions, prefix: str) -> OtdsOptions:
+    """The same account. Raises TokenRefused where its grant lacks a name or a password."""
+    if otds.grant == "password" and (not otds.username or otds.password is None):
+        text = f"the grant password needs exstream_tokens.{prefix}username and {prefix}password; {_SEE}"
+        raise TokenRefused(Call("oauth2.token"), text=text)
+    return otds
 
 
 def _plain(secret: SecretStr | None) -> str | None:

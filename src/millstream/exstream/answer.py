@@ -8,6 +8,7 @@ nothing at all. What comes in a success with ``status`` error is read here too.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from millstream import lazy
 
 _READABLE = 65_536
 _MOST_WAIT = 86_400
+_CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _FAILED = frozenset({"error", "failure", "failed"})
 # Bearer tokens, JWTs, OTDS tickets, and fields of a form or of JSON whose name says that they are secret.
 _SECRET = re.compile(
@@ -69,8 +71,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes | bytearray
     return Answer(
         status=status,
         shape=shape,
-        text=redact(" ".join(text.split())),
-        code=redact(code),
+        text=redact(_plain(text)),
+        code=redact(_plain(code)),
         retry_at=_retry_at(headers.get("Retry-After", ""), now),
     )
 
@@ -120,38 +122,45 @@ def _words(value: Any) -> str:
 
 
 def _read_page(content_type: str, head: bytes) -> tuple[Shape, str, str]:
-    charset = _charset(content_type, head)
-    start = head[:1024].decode(charset, "replace").lstrip("\ufeff \t\r\n").lower()
+    page = _decoded(content_type, head)
+    start = page[:1024].lstrip("\ufeff \t\r\n").lower()
     if start.startswith(("<!doctype html", "<html")) or "text/html" in content_type.lower():
-        return Shape.HTML, _page_text(head, charset), ""
+        return Shape.HTML, _page_text(page), ""
     if start.startswith("<"):
-        return Shape.XML, _page_text(head, charset), ""
-    return Shape.TEXT, head.decode(charset, "replace"), ""
+        return Shape.XML, _page_text(page), ""
+    return Shape.TEXT, page, ""
 
 
-def _charset(content_type: str, head: bytes) -> str:
+def _decoded(content_type: str, head: bytes) -> str:
+    charset = "utf-8"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    field = Message()
-    field["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+        charset = "utf-16"
+    else:
+        field = Message()
+        field["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+        with contextlib.suppress(LookupError, ValueError, TypeError, AttributeError):  # a header of no known form
+            charset = field.get_content_charset("utf-8")
     try:
-        named = field.get_content_charset("utf-8")
-        b"".decode(named)
-    except (LookupError, ValueError, TypeError, AttributeError):
-        return "utf-8"
-    return named
+        return head.decode(charset, "replace")
+    except (LookupError, ValueError):  # no charset, or one that is none of text
+        return head.decode("utf-8", "replace")
 
 
-def _page_text(head: bytes, charset: str) -> str:
+def _page_text(page: str) -> str:
     """What a person would read of a page: its title, then the rest."""
     etree, html = lazy.load("lxml.etree"), lazy.load("lxml.html")
-    text = head.decode(charset, "replace").replace("\0", "")
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True)
     try:
-        page = html.document_fromstring(text.encode(), parser=html.HTMLParser(encoding="utf-8", remove_comments=True))
+        tree = html.document_fromstring(page.replace("\0", "").encode(), parser=parser)
     except (etree.LxmlError, ValueError):  # nothing but comments or declarations
         return ""
-    etree.strip_elements(page, "script", "style", with_tail=False)
-    return " ".join(str(piece) for piece in page.itertext())
+    etree.strip_elements(tree, "script", "style", with_tail=False)
+    return " ".join(str(piece) for piece in tree.itertext())
+
+
+def _plain(text: str) -> str:
+    """On one line, and with nothing in it that a database or a log cannot keep."""
+    return " ".join(_CONTROLS.sub(" ", text).split())
 
 
 def _retry_at(value: str, now: datetime) -> datetime | None:

@@ -64,7 +64,7 @@ class Caller:
         body, headers, within = sent or Sent()
 
         async def once(bearer: Mapping[str, str]) -> Reply:
-            told = {"Accept": JSON, **headers, **bearer}
+            told = {"Accept": f"{JSON}, */*;q=0.5", **headers, **bearer}
             return await self._transport.exchange(call, verb, url, headers=told, body=body, within=within)
 
         reply = await self._with_token(once, lambda answer: answer.status)
@@ -96,8 +96,6 @@ class Caller:
         """POST without a body; any answer of Exstream's will do that does not say that it failed."""
         reply = await self.answered(call, "POST", path, query=query)
         answer = read_answer(reply.status, reply.headers, reply.body, utc_now())
-        if answer.shape is Shape.HTML:
-            raise translate.unreadable(call, reply.status, f"a page: {answer.text}")
         if answer.shape not in {Shape.EMPTY, Shape.TEXT, Shape.XML}:
             decode.envelope(call, reply.status, reply.headers, reply.body)
 
@@ -129,8 +127,9 @@ class Caller:
         answer = await once({"Authorization": f"Bearer {token}"})
         if status(answer) == _UNAUTHORIZED:
             self._tokens.invalidate(self._service, token)
-            token = await self._tokens.token(self._service)
-            answer = await once({"Authorization": f"Bearer {token}"})
+            fresh = await self._tokens.token(self._service)
+            if fresh != token:
+                answer = await once({"Authorization": f"Bearer {fresh}"})
         return answer
 
     def _url(self, call: Call, path: str, query: Query) -> str:

@@ -342,7 +342,7 @@ def _text(entry: Json, name: str) -> str | None:
     value = entry.get(name)
     if value is None or isinstance(value, dict | list):
         return None
-    return value if isinstance(value, str) else str(value)
+    return value.replace("\0", "") if isinstance(value, str) else str(value)  # no database keeps NUL in a text
 
 
 def _name(value: Any) -> str:

@@ -91,7 +91,7 @@ class Design:
         In a domain that approves in levels the answer may still say REVIEW, with one approval more in ``approval``.
         """
         path = f"api/v1/resources/{part(self.domain)}/{part(id)}/state"
-        body = orjson.dumps({"state": state.value, "auditedComment": comment, "locked": locked})
+        body = orjson.dumps({"state": str(state), "auditedComment": comment, "locked": locked})
         return await self._caller.document(self._write("resources.state"), "PUT", path, _resource, body=body)
 
     async def set_states(
@@ -99,7 +99,7 @@ class Design:
     ) -> BulkOutcome:
         """Move many; what was refused is told by reason and raises nothing."""
         path = f"api/v1/resources/{part(self.domain)}/state"
-        asked = {"state": state.value, "auditedComment": comment, "locked": locked, "resourceIds": list(ids)}
+        asked = {"state": str(state), "auditedComment": comment, "locked": locked, "resourceIds": list(ids)}
         call = self._write("resources.states")
         return await self._caller.document(call, "PUT", path, decode.bulk, body=orjson.dumps(asked))
 

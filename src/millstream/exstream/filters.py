@@ -7,8 +7,8 @@ The API description writes ``filter=key:value;key:value1,value2``, with ``:``, `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
-from typing import TypeAlias
+from datetime import UTC, date, datetime, time
+from typing import Any, TypeAlias
 
 from millstream.exstream.options import FilterStyle
 
@@ -39,10 +39,13 @@ def named(filters: Mapping[str, FilterValue], known: Mapping[str, str]) -> dict[
     Raises:
         TypeError: a key is not one of the service's, which would ignore it and list everything.
     """
-    try:
-        return {known[key.replace("_", "").lower()]: value for key, value in filters.items()}
-    except KeyError as exc:
-        raise TypeError(f"there is no filter {exc.args[0]!r}; known are {', '.join(sorted(known.values()))}") from None
+    told = {}
+    for key, value in filters.items():
+        name = known.get(key.replace("_", "").lower())
+        if name is None:
+            raise TypeError(f"there is no filter {key!r}; known are {', '.join(sorted(known.values()))}")
+        told[name] = value
+    return told
 
 
 def keys(*names: str) -> dict[str, str]:
@@ -55,18 +58,19 @@ def words_of(value: FilterValue) -> frozenset[str]:
     return frozenset(word.lower() for word in _words(value, days=True))
 
 
-def body_of(filters: Mapping[str, FilterValue]) -> dict[str, str | list[str]]:
-    """A filter as it stands in a JSON body: several values as a list."""
-    told: dict[str, str | list[str]] = {}
-    for key, value in filters.items():
-        words = _words(value, days=True)
-        if words:
-            told[key] = words[0] if _single(value) else words
-    return told
+def body_of(filters: Mapping[str, FilterValue]) -> dict[str, Any]:
+    """A filter as it stands in a JSON body, where the API description has instants in place of days."""
+    return {key: told for key, value in filters.items() if (told := _in_body(value)) not in (None, [])}
 
 
-def _single(value: FilterValue) -> bool:
-    return isinstance(value, str | int | date)
+def _in_body(value: FilterValue) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
+    if isinstance(value, str | datetime):
+        return _word(value, days=False)
+    return list(dict.fromkeys(_in_body(one) for one in value))
 
 
 def _words(value: FilterValue, *, days: bool) -> list[str]:

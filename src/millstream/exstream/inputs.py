@@ -113,7 +113,7 @@ class Inputs:
         return await self._caller.answered(call, "POST", path, sent=Sent(body, headers, within))
 
     def _channel(self, content_type: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-        told = {"Content-Type": content_type, **self._options.headers, **(headers or {})}
+        told = {"Content-Type": content_type, "Accept": "*/*", **self._options.headers, **(headers or {})}
         if self._options.csrf_token:
             told["Cookie"] = f"csrfToken={self._options.csrf_token}"
         return told

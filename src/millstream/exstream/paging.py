@@ -5,7 +5,9 @@ has been seen decides, not arithmetic: an entry is given once, and the end is wh
 comes. A list changes while it is read:
 
 - entries that come in front push others on: those are met twice and given once;
-- entries that go pull others back: where the total shrinks, the walk goes as many entries back.
+- entries that go pull others back: where the total shrinks, the walk goes as many entries back;
+- an entry that comes and goes pushes another over the edge of a page: where the total says at the end that something is
+  missing, the list is walked once more.
 
 What went and came in equal numbers cannot be noticed; ``complete`` is then no proof, and the next look has to overlap.
 """
@@ -24,7 +26,9 @@ Fetch = Callable[[int, int], Awaitable[Page[_Item]]]
 """Gives the page at an offset with so many entries."""
 
 _PATIENCE = 3
-"""Pages in a row without anything new."""
+"""Pages in a row without anything new, while the total promises more."""
+_HOPELESS = 1_000
+"""Pages in a row without anything new, whatever the total does."""
 
 
 @dataclass(slots=True)
@@ -32,7 +36,7 @@ class Walked:
     """How a walk went; filled while it goes."""
 
     seen: int = 0
-    """Entries given, each counted once."""
+    """Entries met, each counted once."""
     total: int | None = None
     """As the last page told it."""
     complete: bool = False
@@ -64,7 +68,15 @@ class _Course(Generic[_Item]):
     offset: int = 0
     by_page: bool = False
     switched: bool = False
+    resume: int | None = None
+    """Where counting entities goes on if counting pages turns out to be wrong; None once pages brought something."""
+    lapped: bool = False
     stale: int = 0
+    barren: int = 0
+    gone: int = 0
+    """Entries that the total lost so far."""
+    again: int = 0
+    """Pages that bring nothing new because of entries that came in front or went."""
     ids: set[Any] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -76,52 +88,68 @@ class _Course(Generic[_Item]):
         page = await self.fetch(asked, self.size)
         before, self.walked.total = self.walked.total, page.total
         fresh = self._fresh(page)
-        self.walked.seen = len(self.ids)
         shrunk = before - page.total if before is not None and page.total is not None else 0
-        if self._looks_like_pages(page, asked):
-            self._switch()
-        elif not self._ends(page, fresh):
-            self._advance(page, shrunk)
+        self.gone += max(0, shrunk)
+        self.again += -(-abs(shrunk) // self.size) + (shrunk > 0)
+        if self.barren >= _HOPELESS:
+            self.ended = True
+        elif shrunk > 0:
+            self.offset = max(0, asked - (-(-shrunk // self.size) if self.by_page else shrunk))
+        elif self._looks_like_pages(page, asked):
+            self.by_page, self.switched, self.resume = True, True, asked + len(page.items)
+            self.offset, self.stale = 0 if self.gone else 1, 0
+        elif not self._ends(page, asked) and page.items:
+            # Entries met again tell of a list that moves: the next page overlaps, too. An empty one is asked for again.
+            self.offset += 1 if self.by_page else len(fresh) or len(page.items)
         return fresh
 
     def _fresh(self, page: Page[_Item]) -> list[_Item]:
         found = {identity(item): item for item in page.items}
         new = [key for key in found if key not in self.ids]
         self.ids.update(new)
-        self.stale = 0 if new else self.stale + 1
+        self.walked.seen = len(self.ids)
+        if new:
+            self.stale, self.barren, self.resume = 0, 0, None
+        else:
+            self.stale, self.barren = self.stale + 1, self.barren + 1
         return [found[key] for key in new]
 
     @property
     def _more(self) -> bool:
+        """Whether something may be left; of what was seen, as many as the total lost may be gone."""
         total = self.walked.total
-        return total is not None and len(self.ids) < total
+        return total is not None and len(self.ids) < total + self.gone
 
     def _looks_like_pages(self, page: Page[_Item], asked: int) -> bool:
-        if self.paging is not Paging.AUTO or self.switched or asked == 0 or not self._more or self.size == 1:
+        """Whether an answer says that ``offset`` was taken for the index of a page."""
+        if self.paging is not Paging.AUTO or self.switched or asked == 0 or self.size == 1 or not self._more:
             return False
-        return not page.items or page.number == asked or self.stale >= _PATIENCE
+        within = page.total is not None and asked < page.total
+        return page.number == asked or (within and not page.items) or self.stale >= self._patience
 
-    def _switch(self) -> None:
-        self.by_page, self.switched, self.offset, self.stale = True, True, 1, 0
-
-    def _ends(self, page: Page[_Item], fresh: list[_Item]) -> bool:
+    def _ends(self, page: Page[_Item], asked: int) -> bool:
+        """Whether this walk, or this way of walking, is at its end."""
         if page.total is None:
-            self.ended = not fresh or len(page.items) < self.size
-            self.walked.complete = self.ended
-        elif not self._more:
+            short = len(page.items) < self.size
+            self.ended, self.walked.complete = short or self.stale > 0, short
+            return self.ended
+        if not self._more:
             self.ended = self.walked.complete = True
+            return True
+        beyond = not page.items and asked * (self.size if self.by_page else 1) >= page.total
+        if not beyond and self.stale < self._patience:
+            return False
+        if self.resume is not None:
+            self.by_page, self.offset, self.resume, self.stale = False, self.resume, None, 0
+        elif not self.lapped:
+            # What is missing may have been pushed over the edge of a page for a moment.
+            self.lapped, self.offset, self.stale = True, 0, 0
+            self.again += -(-page.total // self.size)
         else:
-            self.ended = self.stale >= self._patience or (not page.items and not self.switched)
-        return self.ended
+            self.ended, self.walked.complete = True, beyond and len(self.ids) >= page.total
+        return True
 
     @property
     def _patience(self) -> int:
-        """After a switch the pages that were met before it come by again."""
-        return _PATIENCE + (len(self.ids) // self.size if self.switched else 0)
-
-    def _advance(self, page: Page[_Item], shrunk: int) -> None:
-        if shrunk > 0:
-            back = -(-shrunk // self.size) if self.by_page else shrunk
-            self.offset = max(0, self.offset - back)
-        else:
-            self.offset += 1 if self.by_page else len(page.items)
+        """After a switch the pages that were met before it come by again, too."""
+        return _PATIENCE + self.again + (-(-len(self.ids) // self.size) if self.switched else 0)

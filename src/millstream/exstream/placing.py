@@ -47,7 +47,8 @@ def _there(target: Path, content: bytes, call: Call) -> bool:
 def _write(folder: Path, target: Path, content: bytes, call: Call) -> None:
     rough = folder / f".{target.name}.tmp"
     try:
-        with rough.open("wb") as file:
+        rough.unlink(missing_ok=True)  # of a try that was killed
+        with rough.open("xb") as file:  # never through a link that somebody laid there
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import date
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -282,12 +281,8 @@ class Runtime:
 
 
 def _fits(value: str | None, words: frozenset[str]) -> bool:
-    """Whether an entry is what was asked for; what it does not tell, or what is new to us, is believed."""
-    return (
-        value is None
-        or value == "unknown"
-        or str(value.value if isinstance(value, StrEnum) else value).lower() in words
-    )
+    """Whether an entry is what was asked for; what it does not tell is believed."""
+    return value is None or str(value).lower() in words
 
 
 def _mapping(answer: Any) -> Mapping[str, Any]:

@@ -48,11 +48,14 @@ _FIRST_REFUSAL = 400
 _NOT_FOUND = 404
 _UNPROVEN = frozenset({_NOT_FOUND, 405})
 _CONFIGURED = frozenset({300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 410, 411, 413, 415, 422})
+# Only where the domain itself is spoken of: "Job 7 in domain bank was not found" is about the job.
 _DOMAIN = re.compile(
-    r"\bdomain\b.*\b(not found|not exist|unknown|denied|access|invalid)|no (such )?domain", re.IGNORECASE
+    r"(?:^|: )(?:the )?domain\b.*\b(?:not found|not exist|unknown|invalid|denied)"
+    r"|\b(?:no|no such|unknown|invalid) domain\b|\b(?:access|permission|rights?) (?:to|for|in) (?:the )?domain\b",
+    re.IGNORECASE,
 )
 _MOVE = re.compile(r"\b(state|status|workflow|approved|locked|transition|holding)\b", re.IGNORECASE)
-_MOVES = ("resources.state", "jobs.", "flow-instances.", "flow-steps.")
+_MOVES = ("resources.state", "resources.states", ".stop", ".release", ".reprocessing")
 
 # The request cannot have been written when one of these is raised (aiohttp 3.14, client_exceptions.py).
 _NEVER_WRITTEN = (
@@ -137,7 +140,7 @@ def _kind(call: Call, answer: Answer) -> type[ExstreamError]:
 
 
 def _moves(call: Call) -> bool:
-    return call.write and call.operation.startswith(_MOVES)
+    return call.write and call.operation.endswith(_MOVES)
 
 
 def _made(kind: type[ExstreamError], call: Call, answer: Answer, *, effect: Effect | None = None) -> ExstreamError:
