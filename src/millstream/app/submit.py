@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from millstream.app.house import House
 from millstream.app.memory import calm_collector
 from millstream.app.options import composer
 from millstream.communication.model import Run
+from millstream.intake.consignment import Door, Kind, Offer
+from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.driver import Driver
 from millstream.intake.submit import IntakeOptions, Progress, Receipt, Services, submit
+from millstream.intake.tally import Tallies
 
 
 async def submit_driver(house: House, run: Run, file: Path, on_progress: Progress | None = None) -> Receipt:
@@ -26,4 +30,35 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
         parallel=settings.composer.threads,
         patience_seconds=settings.database.patience_seconds,
     )
-    return await submit(Driver(file), run, services, on_progress, options=options)
+    store = ConsignmentStore(house.pool, patience=settings.database.patience_seconds)
+    offer = _offer(run, file)
+    number = await store.begin(offer) if offer is not None else None
+    tallies = Tallies()
+    source = Driver(file, consignment=number)
+    receipt = await submit(source, run, services, on_progress, options=options, tallies=tallies)
+    if number is not None:
+        await store.done(number, tallies.of(number).receipt(), run_id=run.id)
+    return receipt
+
+
+def _offer(run: Run, file: Path) -> Offer | None:
+    """The driver as what came in by its door; the same file, changed, is another. None where there is no such file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    place = str(file.absolute()).encode("utf-8", "backslashreplace").decode()
+    seen = f"{found.st_size}-{found.st_mtime_ns}"
+    return Offer(
+        door=Door.DRIVER,
+        key=f"{run.key}@{place}@{seen}",
+        digest=hashlib.sha256(f"{place}@{seen}".encode()).hexdigest(),
+        kind=Kind.DRIVER,
+        place=f"file:{place}",
+        size=found.st_size,
+        run_key=run.key,
+        pool=run.pool,
+        mode=run.mode,
+        policy=run.policy,
+        source=Path(place).name,
+    )

@@ -108,12 +108,25 @@ def _csv(file: BinaryIO, path: Path, encoding: str) -> Iterator[CustomerOutputs]
                 values = dict(zip((each.strip() for each in names), row, strict=False))
                 yield _customer(values, number, reader.line_num + 1)
     except UnicodeDecodeError as error:
-        line = (reader.line_num if reader else 0) + 1
+        line = _undecodable(path, encoding)
         what = f"byte 0x{error.object[error.start]:02X} is no {encoding}; write it so, or set intake_folder.encoding"
-        raise Unreadable(f"{path.name}, near line {line}: {what}", line=line) from error
+        raise Unreadable(f"{path.name}, line {line}: {what}", line=line) from error
     except (csv.Error, LookupError) as error:
         line = (reader.line_num if reader else 0) + 1
         raise Unreadable(f"{path.name}, line {line}: {error}; mend it there", line=line) from error
+
+
+def _undecodable(path: Path, encoding: str) -> int:
+    """The first line that is not in the character set; text is decoded in pieces, so that a reader does not know."""
+    line = 0
+    with path.open("rb") as file:
+        while raw := file.readline(_LONGEST_FIELD):
+            line += 1
+            try:
+                raw.decode(encoding)
+            except UnicodeDecodeError:
+                break
+    return line
 
 
 def _json(file: BinaryIO, path: Path) -> Iterator[CustomerOutputs]:

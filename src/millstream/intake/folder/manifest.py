@@ -196,7 +196,8 @@ class _Customer:
         queue = queue or (above.queue if above else "")
         path = _first(given, _PATHS)
         in_queue = any("queue" in each.name for each in self._open)
-        if not path and "value" not in given and name != "key" and (name in _FILE_ELEMENTS or in_queue):
+        names_one = name in _FILE_ELEMENTS or (in_queue and name != "key" and "queue" not in name)
+        if not path and names_one and "value" not in given:
             path = given.get("name", "")
         self._open.append(_Open(name, spelled, given, queue, is_file=bool(path)))
         if path:
