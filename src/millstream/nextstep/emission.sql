@@ -10,7 +10,7 @@ SELECT seq FROM email_event_place FOR UPDATE;
 -- What a stretch of the chain says about deliveries that Gmail accepted, with what is to be told of each. The chain's
 -- numbers have no gaps that fill later, so this misses nothing, and costs the delivery's own writes nothing.
 WITH stretch AS MATERIALIZED (
-    SELECT seq, kind, subject FROM audit WHERE seq > :after AND seq <= :after + :most
+    SELECT seq, kind, subject FROM audit WHERE seq > :after::bigint AND seq <= :after::bigint + :most
 )
 SELECT (SELECT max(seq) FROM stretch) AS reached, d.id, d.token, d.address, d.accepted_at, c.customer, c.stream, c.source
 FROM (SELECT 1) one LEFT JOIN (
