@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from millstream.app.house import House
@@ -17,7 +19,10 @@ from millstream.intake.pull.pull import Pull
 from millstream.intake.spool import Spool
 from millstream.intake.trouble import TroubleOptions, Troubles
 from millstream.storage.duty import Duty
+from millstream.storage.errors import DatabaseError
 from millstream.work.engine import Sweep
+
+_LEAVING = 5.0
 
 
 def pull_options(settings: Settings) -> PullOptions:
@@ -59,18 +64,28 @@ def hands(settings: Settings, receiving: Receiving) -> Hands:
     )
 
 
-def pulling(house: House, server: Exstream, hands_: Hands) -> tuple[Sweep, ...]:
-    """The sweeps of the door that fetches: one process at a time finds, fetches, and looks for exceptions."""
+@asynccontextmanager
+async def pulling(house: House, server: Exstream, taking: Hands) -> AsyncIterator[tuple[Sweep, ...]]:
+    """The sweeps of the door that fetches: one process at a time finds, fetches, and looks for exceptions.
+
+    At the end both duties are given back, so that another process need not wait.
+    """
     settings = house.settings
     if not settings.intake_pull.on:
-        return ()
+        yield ()
+        return
     runtime, jobs = server.runtime(), JobStore(house.pool, settings.exstream.domain)
-    duty = Duty(house.pool, "pull")
-    pull = Pull(runtime, jobs, hands_, read_manifest, duty.hold, pull_options(settings))
-    looking = Duty(house.pool, "troubles")
+    fetching, looking = Duty(house.pool, "pull"), Duty(house.pool, "troubles")
+    pull = Pull(runtime, jobs, taking, read_manifest, fetching.hold, pull_options(settings))
     troubles = Troubles(runtime, jobs, _reports, looking.hold, trouble_options(settings))
     every = settings.intake_pull.poll_seconds
-    return Sweep("pull", every, pull.round), Sweep("troubles", every, troubles.look)
+    try:
+        yield Sweep("pull", every, pull.round), Sweep("troubles", every, troubles.look)
+    finally:
+        with suppress(DatabaseError, TimeoutError):
+            async with asyncio.timeout(_LEAVING):
+                await fetching.leave()
+                await looking.leave()
 
 
 def _reports(manifest: Path) -> Iterable[tuple[str, str]]:

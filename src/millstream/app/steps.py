@@ -90,8 +90,12 @@ async def exstream_side(house: House) -> AsyncIterator[tuple[Sweep, ...]]:
     """
     async with open_exstream(house.settings) as server:
         taking = hands(house.settings, reception(house))
-        async with next_steps(house, server=server, hands=taking) as sweeps:
-            yield (*sweeps, *(pulling(house, server, taking) if server is not None else ()))
+        async with next_steps(house, server=server, hands=taking) as steps:
+            if server is None:
+                yield steps
+                return
+            async with pulling(house, server, taking) as fetching:
+                yield (*steps, *fetching)
 
 
 @asynccontextmanager

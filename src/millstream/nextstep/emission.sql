@@ -10,7 +10,7 @@ SELECT seq FROM email_event_place FOR UPDATE;
 -- What a stretch of the chain says about deliveries that Gmail accepted, with what is to be told of each. The chain's
 -- numbers have no gaps that fill later, so this misses nothing, and costs the delivery's own writes nothing.
 WITH stretch AS MATERIALIZED (
-    SELECT seq, kind, subject FROM audit WHERE seq > :after AND seq <= :after + :most
+    SELECT seq, kind, subject FROM audit WHERE seq > :after::bigint AND seq <= :after::bigint + :most
 )
 SELECT (SELECT max(seq) FROM stretch) AS reached, d.id, d.token, d.address, d.accepted_at, c.customer, c.stream, c.source
 FROM (SELECT 1) one LEFT JOIN (
@@ -20,6 +20,7 @@ LEFT JOIN delivery d ON d.token = t.token AND d.accepted_at IS NOT NULL
 LEFT JOIN communication c ON c.id = d.communication_id;
 
 -- name: moved_on!
+-- The stretch is read.
 UPDATE email_event_place SET seq = :seq;
 
 -- name: write!
@@ -47,11 +48,13 @@ FROM email_event e JOIN delivery d ON d.id = e.delivery_id
 WHERE e.due_at <= now() ORDER BY e.due_at, e.delivery_id LIMIT :most;
 
 -- name: told!
+-- Somebody has them.
 UPDATE email_event e SET sent_at = now(), due_at = NULL, failure = NULL
 FROM json_to_recordset(:events::json) AS t(delivery_id bigint, kind text)
 WHERE e.delivery_id = t.delivery_id AND e.kind = t.kind;
 
 -- name: dropped!
+-- What they say did not happen after all.
 UPDATE email_event e SET due_at = NULL, failure = 'it was not posted'
 FROM json_to_recordset(:events::json) AS t(delivery_id bigint, kind text)
 WHERE e.delivery_id = t.delivery_id AND e.kind = t.kind AND e.sent_at IS NULL;
@@ -65,5 +68,6 @@ FROM json_to_recordset(:events::json) AS t(delivery_id bigint, kind text, failur
 WHERE e.delivery_id = t.delivery_id AND e.kind = t.kind;
 
 -- name: waiting^
+-- How the outbox stands.
 SELECT count(*) FILTER (WHERE due_at IS NOT NULL) AS waiting, count(*) FILTER (WHERE sent_at IS NOT NULL) AS told,
     count(*) FILTER (WHERE due_at IS NULL AND sent_at IS NULL) AS dropped FROM email_event;

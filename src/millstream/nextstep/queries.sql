@@ -103,6 +103,7 @@ WITH step AS MATERIALIZED (
 SELECT moved.id FROM moved, audited;
 
 -- name: find_one^
+-- One step, whole.
 SELECT id, key, verb, domain, target, arguments, content, subject, actor, state, due_at, tries, begun_at, reason, result,
     created_at, changed_at
 FROM next_step WHERE id = :id;
@@ -112,10 +113,12 @@ FROM next_step WHERE id = :id;
 SELECT number, at, kind, outcome, effect, status, evidence FROM next_step_attempt WHERE step_id = :id ORDER BY number;
 
 -- name: list_newest
+-- Steps for people, the newest first.
 SELECT id, verb, domain, target, state, tries, due_at, subject, actor, reason, changed_at FROM next_step
 WHERE (:state::text IS NULL OR state = :state) AND (:verb::text IS NULL OR verb = :verb)
     AND (:subject::text IS NULL OR subject = :subject)
 ORDER BY id DESC LIMIT :most;
 
 -- name: waiting^
+-- How many go on by themselves.
 SELECT count(*) AS steps FROM next_step WHERE due_at IS NOT NULL;

@@ -207,6 +207,17 @@ async def test_a_file_that_cannot_be_written_loses_nothing(pool, tmp_path) -> No
     assert (await emails.standing())["waiting"] == 2
 
 
+async def test_a_long_chain_is_read_like_a_short_one(pool, file) -> None:
+    emails = await begun(pool, file=file)
+    async with transaction(pool) as conn:
+        await conn.execute("UPDATE audit_head SET seq = 40000")
+        await conn.execute("UPDATE email_event_place SET seq = 30000")
+    await accept(pool)
+    async with transaction(pool) as conn:
+        await conn.execute("UPDATE email_event_place SET seq = 40000 WHERE seq < 40000")
+    assert await emails.tell() == 1
+
+
 async def test_two_processes_tell_an_event_once_in_the_outbox(pool, file) -> None:
     one, two = await begun(pool, file=file), await begun(pool, file=file)
     await accept(pool, 50)

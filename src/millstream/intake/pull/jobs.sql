@@ -67,6 +67,7 @@ WHERE domain = :domain AND position('/' IN id) = 0 AND examined_at IS NULL AND N
 ORDER BY changed_at LIMIT :most;
 
 -- name: examined!
+-- Its exceptions are told; one in failure is reported.
 UPDATE exstream_job SET examined_at = now(),
     outcome = CASE WHEN outcome = 'watched' AND :failed THEN 'reported' ELSE outcome END
 WHERE domain = :domain AND id = :id;
@@ -89,5 +90,6 @@ RETURNING id;
 SELECT id, digest FROM exstream_trouble WHERE domain = :domain AND what = :what AND id = ANY(:ids);
 
 -- name: list_newest
+-- Units for people, the last that changed first.
 SELECT domain, id, channel, status, outcome, tries, failure, consignment_id, started_at, ended_at, changed_at
 FROM exstream_job ORDER BY changed_at DESC LIMIT :most;

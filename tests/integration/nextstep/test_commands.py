@@ -1,0 +1,144 @@
+"""What a person asks of Exstream on the command line is a step that a worker carries out."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exstream_site import customer
+from typer.testing import CliRunner
+
+from millstream.cli.main import TREE, app
+from millstream.cli.tree import Branch, Leaf
+
+SANDBOX = "import typer; from millstream.cli.sandbox_exstream import exstream; typer.run(exstream)"
+COMMANDS = {
+    "step": ("list_command", "show", "retry", "settle", "cancel"),
+    "intake": ("list_command", "show", "retry"),
+    "exstream": ("probe", "jobs", "job", "messages", "resources", "resolve", "generate", "trigger", "release", "stop",
+                 "reprocess", "state"),
+}  # fmt: skip
+Call = Callable[..., Any]
+
+
+@contextmanager
+def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for the time of a block."""
+    given = {**os.environ, **environment}  # noqa: TID251  handed on, not read
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, env=given) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, database_url: str) -> Iterator[dict[str, str]]:
+    """An installation beside a sandbox of its own."""
+    with running("-c", SANDBOX, "--port", "0", "--json") as sandbox:
+        assert sandbox.stdout is not None
+        doors = json.loads(sandbox.stdout.readline())
+        (tmp_path / "millstream.toml").write_text(
+            f'folder = "{tmp_path}"\n[gmail]\nauth = "static"\nstatic_token = "x"\n[mailbox]\nread = false\n'
+            f'[exstream]\nmode = "local"\norchestration_url = "{doors["orchestration_url"]}"\n'
+            f'design_url = "{doors["design_url"]}"\ndomain = "bank"\n'
+            f'[exstream_tokens]\nlayout = "url"\nurl = "{doors["token_url"]}"\n'
+            f'client_id = "{doors["client_id"]}"\nclient_secret = "{doors["client_secret"]}"\n',
+            encoding="utf-8",
+        )
+        yield {"MILLSTREAM_CONFIG": str(tmp_path / "millstream.toml"), "MILLSTREAM_DATABASE__URL": database_url}
+
+
+@pytest.fixture
+def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Call a command; with `--json` gives its answer, else its exit code and what it said."""
+    for branch, names in COMMANDS.items():
+        leaves = {name.removesuffix("_command"): Leaf(f"millstream.cli.{branch}:{name}", name) for name in names}
+        monkeypatch.setitem(TREE, branch, Branch(branch, leaves))
+
+    def called(*arguments: str) -> Any:
+        result = CliRunner().invoke(app, list(arguments), env=environment)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        if "--json" in arguments and result.exit_code == 0:
+            return json.loads(result.stdout)
+        return result.exit_code, result.stdout + result.stderr
+
+    return called
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Path:
+    """One customer's data."""
+    (tmp_path / "driver.json").write_text(json.dumps(customer(7)), encoding="utf-8")
+    return tmp_path / "driver.json"
+
+
+def test_exstream_can_be_asked_how_it_stands(call: Call) -> None:
+    assert call("exstream", "probe", "--json")["runtime_view"] is True
+    assert {row["state"] for row in call("exstream", "resources", "--json")} == {"REVIEW"}
+    assert call("exstream", "resolve", "Account statement", "--json")["data_source"] == "statement_driver"
+    assert call("exstream", "jobs") == (0, "no job began within that time\n")
+    code, said = call("exstream", "job", "5f0b9fb4-2a5c-4d5e-8c5b-0b6f6b1f4a11")
+    assert (code, "no such thing" in said) == (1, True)
+
+
+def test_what_is_asked_waits_for_a_worker_and_can_be_taken_back(call: Call) -> None:
+    row = call("exstream", "stop", "job", "j-1", "--as", "anna", "--json")
+    assert (row["state"], row["actor"], row["verb"]) == ("due", "anna", "stop_job")
+    code, said = call("exstream", "stop", "job", "j-1", "--wait", "0.2")
+    assert (code, "is a worker running?" in said) == (1, True)
+    assert call("step", "cancel", str(row["id"]), "--why", "in error", "--json")["state"] == "cancelled"
+    assert [each["state"] for each in call("step", "list", "--json")] == ["due", "cancelled"]
+    shown = call("step", "show", str(row["id"]), "--json")
+    assert [attempt["evidence"] for attempt in shown["attempts"]] == ["in error"]
+    code, said = call("step", "settle", str(row["id"]), "--happened", "--why", "?")
+    assert (code, "cancelled" in said) == (1, True)
+    assert call("step", "show", "999")[0] == 1
+
+
+def test_a_worker_carries_out_what_is_asked_and_the_command_waits_for_it(
+    call: Call, environment, driver: Path, tmp_path
+) -> None:
+    with running("-m", "millstream", "worker", **environment):
+        done = call("exstream", "trigger", "statements", str(driver), "--wait", "60", "--json")
+        assert done["state"] == "done"
+        assert call("exstream", "jobs", "--json")[0]["id"] == done["result"]["jobs"][0]
+        code, said = call(
+            "exstream", "generate", "Account statement", str(driver), "--wait", "60", "--out", str(tmp_path / "proof")
+        )
+        assert code == 0, said
+        assert {each.suffix for each in (tmp_path / "proof").iterdir()} == {".pdf", ".html"}
+        number = next(row["id"] for row in call("exstream", "resources", "--json") if row["name"] == "Interest notice")
+        approved = call("exstream", "state", "APPROVED", number, "--as", "anna@example.com", "--wait", "60", "--json")
+        assert approved["result"]["state"] == "APPROVED"
+        assert "anna@example.com" in approved["result"]["comment"]
+        code, said = call("exstream", "stop", "job", "nonsense", "--wait", "60")
+        assert (code, "is failed" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("exstream", "generate", "x", "missing.json"), "cannot be read"),
+        (("exstream", "release", "job", "x"), "not released"),
+        (("exstream", "generate", "x", "missing.json", "--out", "y"), "--wait"),
+        (("exstream", "trigger", "x", "missing.json", "--header", "nonsense"), "Name: value"),
+    ],
+)
+def test_wrong_usage_is_said_and_asks_nothing(call: Call, arguments, words) -> None:
+    code, said = call(*arguments)
+    assert (code, words in said) == (2, True), said
+    assert call("step", "list") == (0, "nothing is asked of Exstream\n")
+
+
+def test_nothing_came_in_yet(call: Call) -> None:
+    assert call("intake", "list") == (0, "nothing came in\n")
+    assert call("intake", "show", "1")[0] == 1
+    assert call("intake", "retry", "1")[0] == 1
