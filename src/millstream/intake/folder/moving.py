@@ -110,7 +110,8 @@ def _transfer(source: Path, goal: Path, number: int) -> None:
 def _copy(source: Path, goal: Path) -> None:
     """A name that is there is complete: a copy comes into being aside."""
     if not goal.exists():
-        aside = goal.with_name(f".{goal.name}.part")
+        # Its own name for each process: two that move the same at once must not write into one another.
+        aside = goal.with_name(f".{goal.name}.{os.getpid()}.part")
         _remove(aside)
         try:
             if source.is_dir():
