@@ -17,8 +17,8 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
-    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes until Ctrl-C."),
-    "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an SMTP connector of Exstream until Ctrl-C."),
+    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes and the HTTP door of intake until Ctrl-C."),
+    "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor", "Check the whole path: database, documents, credentials, mailboxes."
     ),
