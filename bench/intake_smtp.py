@@ -49,6 +49,21 @@ class Plan:
     """How long it may take."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a client tells: the consignments that 250 named, the seconds each waited for it, and when."""
+
+    ids: list[int]
+    waited: list[float]
+    began: float
+    ended: float
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Sent:
+        """Read its answer."""
+        return cls(told["ids"], told["waited"], told["began"], told["ended"])
+
+
 async def measure(plan: Plan) -> None:
     """Messages come in, and a door is killed."""
     async with work_folder() as folder, house(folder) as here:
@@ -57,18 +72,18 @@ async def measure(plan: Plan) -> None:
             port = int(orjson.loads(await door.first_line())["port"])
             say(f"intake.smtp: {plan.messages:,} messages of {plan.bytes:,} bytes")
             async with _client(folder, port, plan, plan.messages, 0) as client:
-                sent = await client.answer(within=plan.seconds)
-            began, ended = float(sent["began"]), float(sent["ended"])  # type: ignore[arg-type]
+                sent = Sent.of(await client.answer(within=plan.seconds))
+            began, ended = sent.began, sent.ended
             cpu_ms = _IN_MS * door.cpu_between(began, ended) / plan.messages
             rss = max(reading.rss_mb for reading in door.readings)
             async with _client(folder, port, plan, plan.messages, plan.messages) as client:
                 await asyncio.sleep(_KILL_AFTER_SECONDS)
                 await door.kill()
-                late = await client.answer(within=plan.seconds)
-            missing, answered = await _missing(here, [*_ids(sent), *_ids(late)])
-    if len(_ids(sent)) != plan.messages:
-        raise BenchFailed(f"{len(_ids(sent))} of {plan.messages} messages were answered with 250")
-    waited = sorted(sent["waited"])  # type: ignore[call-overload]
+                late = Sent.of(await client.answer(within=plan.seconds))
+            missing = await _missing(here, [*sent.ids, *late.ids])
+    if len(sent.ids) != plan.messages:
+        raise BenchFailed(f"{len(sent.ids)} of {plan.messages} messages were answered with 250")
+    waited = sorted(sent.waited)
     emit(
         {
             "name": "intake.smtp",
@@ -81,7 +96,7 @@ async def measure(plan: Plan) -> None:
             "wait_ms_p99": round(_IN_MS * waited[int(len(waited) * 0.99)], 1),
             "cpu_ms": round(cpu_ms, 2),
             "rss_mb": round(rss),
-            "answered_before_the_kill": answered - plan.messages,
+            "answered_before_the_kill": len(late.ids),
             "answered_and_missing": missing,
         }
     )
@@ -95,12 +110,8 @@ async def _client(folder: Path, port: int, plan: Plan, messages: int, first: int
         yield child
 
 
-def _ids(told: dict[str, Any]) -> list[int]:
-    return list(told["ids"])
-
-
-async def _missing(here: House, answered: list[int]) -> tuple[int, int]:
-    """How many that were answered with 250 are not there, and how many were answered."""
+async def _missing(here: House, answered: list[int]) -> int:
+    """How many that were answered with 250 are not there."""
     row = await here.ask("SELECT json_object_agg(id, place) FROM consignment WHERE door = 'smtp'")
     places: dict[str, str] = row[0] if row else {}
     missing = 0
@@ -108,4 +119,4 @@ async def _missing(here: House, answered: list[int]) -> tuple[int, int]:
         sha256 = places.get(str(number), "").removeprefix("sha256:")
         there = bool(sha256) and (here.folder / "documents" / sha256[:2] / sha256).is_file()
         missing += not there
-    return missing, len(answered)
+    return missing

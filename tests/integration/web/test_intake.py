@@ -155,6 +155,15 @@ async def test_keys_are_each_callers_own(site) -> None:
     assert (await site.get(second[2]["Location"], token="other-7"))[0] == 200
 
 
+async def test_a_callers_name_is_never_the_beginning_of_anothers(pool, tmp_path) -> None:
+    async with opened(pool, tmp_path, tokens={"a": "one-7", "a/b": "two-7"}) as site:
+        first = await site.post("runs", lines(record()), token="one-7", Idempotency_Key="b/c")
+        second = await site.post("runs", lines(record(2)), token="two-7", Idempotency_Key="c")
+        assert (first[0], second[0]) == (201, 201)
+        assert (await site.get(second[2]["Location"], token="one-7"))[0] == 404
+        assert (await site.get(second[2]["Location"], token="two-7"))[0] == 200
+
+
 async def test_the_same_key_at_the_same_time_is_one_consignment(site) -> None:
     handed = [site.post("runs", lines(record()), Idempotency_Key="a-1") for _ in range(12)]
     answers = await asyncio.gather(*handed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from millstream.intake.consignment import Accepted, Door, Offer, Receiving
 from millstream.intake.errors import IntakeError, UnknownConsignment
@@ -77,8 +78,8 @@ class HttpDoor:
         self._check_length(head)
         async with self._laying() as laying:
             brought = await self._read(read_run(stream, head, laying))
-            key, offer = self._offer(head, wish, brought, "run")
-            offer = replace(offer, run_key=wish.key or _cut(f"http/{head.caller}/{key.partition('/')[2]}"))
+            name, offer = self._offer(head, wish, brought, "run")
+            offer = replace(offer, run_key=wish.key or _cut(f"http/{head.caller}/{name}"))
             accepted = await self._promised(offer, brought, laying.release())
         return await self._answer(accepted, offer, wish)
 
@@ -112,7 +113,7 @@ class HttpDoor:
             row = None
         except DatabaseError as error:
             raise Away("the ledger cannot be asked now") from error
-        if row is None or row["door"] != Door.HTTP or not row["key"].startswith(f"{caller}/"):
+        if row is None or row["door"] != Door.HTTP or not row["key"].startswith(_own(caller)):
             raise Refused(f"there is no consignment {number} of yours", status=404)
         accepted = Accepted(
             row["id"], new=False, state=row["state"], receipt=row["receipt"], problem=row["problem"],
@@ -137,10 +138,11 @@ class HttpDoor:
             raise Refused("the body did not come whole in time", status=408) from None
 
     def _offer(self, head: Head, wish: RunWish, brought: Brought, what: str) -> tuple[str, Offer]:
-        """The offer, but for its run and its place."""
+        """What names it among its caller's, and the offer but for its run and its place."""
         digest = hashlib.sha256(f"{what}\n{wish.told()}\n{brought.digest}".encode()).hexdigest()
-        key = f"{head.caller}/{head.idempotency_key or digest}"
-        return key, Offer(
+        name = head.idempotency_key or digest
+        key = f"{_own(head.caller)}{name}"
+        return name, Offer(
             door=Door.HTTP,
             key=key,
             digest=digest,
@@ -227,6 +229,11 @@ def _body(accepted: Accepted) -> dict[str, Any]:
     if accepted.problem:
         told["error"] = accepted.problem
     return told
+
+
+def _own(caller: str) -> str:
+    """How the keys of a caller's consignments begin; nobody else's begin so."""
+    return f"{quote(caller, safe='')}/"
 
 
 def _cut(run_key: str) -> str:
