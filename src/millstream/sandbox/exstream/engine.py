@@ -127,6 +127,8 @@ class Engine:
         left_out = [one for one in flow.customers if one.status == "failed"]
         flow.messages.append(messages.line(now(), f"{messages.DONE} {len(flow.customers) - len(left_out)} customers"))
         await asyncio.to_thread(self._write_run, flow, folder)
+        if flow.is_over:  # stopped meanwhile
+            return
         flow.folder = folder
         self._complete(communication)
         if left_out:

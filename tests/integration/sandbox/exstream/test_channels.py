@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import re
+import ssl
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -11,6 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from exstream_site import Site, customer
 from lxml import etree
 
@@ -257,3 +264,52 @@ async def test_a_key_of_any_letters_is_an_idempotency_key(site: Site, eventually
         job = await site.batch([customer(1, key="März\n1")])
         assert (await eventually(lambda: site.is_over(job), within=20))["status"] == "complete"
     assert posted[0][0]["Idempotency-Key"] == f"{job}/M%C3%A4rz%0A1"
+
+
+def _certificate(folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate of its own making."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=1),
+    ).sign(key, hashes.SHA256())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+@pytest.mark.parametrize("password", ["word", "wrong"])
+async def test_mail_goes_by_starttls_and_login(
+    site: Site, eventually, free_port, tmp_path: Path, password: str
+) -> None:
+    port, mailbox = free_port(), _Mailbox()
+
+    def let_in(_server, _session, _envelope, _mechanism, data) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"exstream", b"word"), handled=False)
+
+    controller = Controller(
+        mailbox,
+        hostname="127.0.0.1",
+        port=port,
+        tls_context=_certificate(tmp_path),
+        require_starttls=True,
+        authenticator=let_in,
+        auth_required=True,
+    )
+    await asyncio.to_thread(controller.start)
+    try:
+        login = {"user": "exstream", "password": password}
+        await site.publish(channels=[{"type": "smtp", "port": port, "tls": "starttls"} | login])
+        job = await site.batch([customer(1)])
+        over = await eventually(lambda: site.is_over(job), within=20)
+    finally:
+        await asyncio.to_thread(controller.stop)
+    assert (over["status"], len(mailbox.seen)) == (("complete", 1) if password == "word" else ("error", 0))
