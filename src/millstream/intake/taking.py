@@ -283,8 +283,8 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
             {
                 "line": each.line,
                 "key": each.key,
-                "customer": each.customer,
-                "type": each.type,
+                "customer": _legible(each.customer),
+                "type": _legible(each.type),
                 "error": each.problem,
             },
         )
@@ -294,6 +294,11 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
     if more:
         told.append((number, "intake.rejected_more", {"lines": more}))
     return told
+
+
+def _legible(text: str | None) -> str | None:
+    """Postgres stores no NUL."""
+    return None if text is None else text.replace("\x00", "\\0")
 
 
 def _told(error: BaseException) -> str:
