@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from millstream.exstream.errors import ExstreamError, NotFound
+from millstream.exstream.errors import ExstreamError, Forbidden, NotFound, TokenAway, TokenRefused, Unauthorized
 from millstream.exstream.messages import PATTERN, read_messages
 from millstream.exstream.model import FlowInstance, FlowStep, Severity, StepType
 from millstream.intake.errors import IntakeError
@@ -85,7 +85,7 @@ class Troubles:
             for row in await self.jobs.unexamined():
                 if not await self.hold():
                     break
-                told += await self._examine(row)
+                told += await self._examined(row)
         except ExstreamError as error:
             if not self._away:
                 log.warning("trouble.exstream_away", domain=self.jobs.domain, error=str(error))
@@ -93,6 +93,21 @@ class Troubles:
         else:
             self._away = False
         return told
+
+    async def _examined(self, row: Mapping[str, Any]) -> int:
+        """One job. What is wrong with it alone does not keep the others from being told of."""
+        try:
+            return await self._examine(row)
+        except (TokenAway, TokenRefused, Unauthorized, Forbidden):
+            raise  # not this job's fault: all wait
+        except ExstreamError as error:
+            old = row["changed_at"] < datetime.now(UTC) - timedelta(days=self.options.lookback_days)
+            lost = old or not error.temporary
+            log.warning("trouble.not_examined", job=row["id"], given_up=lost, error=str(error))
+            if lost:
+                await self.jobs.examined(row["id"], failed=row["status"] in self.options.failure_statuses)
+                return await self.jobs.tell([self._job(row)]) if row["status"] in self.options.failure_statuses else 0
+            return 0
 
     async def _failing_steps(self) -> list[Trouble]:
         """Steps in failure, also of jobs that run still."""

@@ -121,6 +121,34 @@ async def test_a_bad_answer_delays_the_telling_and_loses_nothing(pull_desk: Pull
     assert len(await pull_desk.events("exstream.report_found")) == 1
 
 
+async def test_a_job_that_cannot_be_read_keeps_no_other_from_being_told(pull_desk: PullDesk) -> None:
+    bad = await pull_desk.finished(1, 2, status="error", fail=SEVERE)
+    await pull_desk.pull().look()
+    good = await pull_desk.finished(2, 3, fail=ERROR)
+    await pull_desk.pull().look()
+    await pull_desk.site.fault("before", "500_html", method="steps.message_file", positions=[1])
+    troubles = pull_desk.troubles()
+    await troubles.look()
+    told = {event["payload"]["job"] for event in await pull_desk.events("exstream.message_raised")}
+    assert len(told & {good, bad}) == 1
+    await pull_desk.rows("UPDATE exstream_job SET changed_at = now() - interval '3 days' RETURNING 1")
+    await pull_desk.site.control("DELETE", "faults")
+    await pull_desk.site.fault("before", "500_html", method="flows.list")
+    await troubles.look()
+    assert await pull_desk.rows("SELECT 1 FROM exstream_job WHERE examined_at IS NULL") == []
+
+
+async def test_without_the_right_to_look_nothing_is_given_up(open_pull_desk) -> None:
+    desk = await open_pull_desk()
+    await desk.finished(1, 2, fail=ERROR)
+    await desk.pull().look()
+    await desk.site.fault("before", "forbidden", method="flows.list")
+    troubles = desk.troubles()
+    assert [await troubles.look() for _ in range(3)] == [0, 0, 0]
+    await desk.site.control("DELETE", "faults")
+    assert await troubles.look() == 2
+
+
 async def test_what_was_wiped_before_it_was_read_stops_nothing(pull_desk: PullDesk) -> None:
     job = await pull_desk.finished(1, 2, fail=ERROR)
     await pull_desk.site.control("POST", f"jobs/{job}/expire")

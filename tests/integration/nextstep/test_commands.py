@@ -1,6 +1,7 @@
 """What a person asks of Exstream on the command line is a step that a worker carries out."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -56,11 +57,14 @@ def environment(tmp_path: Path, database_url: str) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
     """Call a command; with `--json` gives its answer, else its exit code and what it said."""
     for branch, names in COMMANDS.items():
         leaves = {name.removesuffix("_command"): Leaf(f"millstream.cli.{branch}:{name}", name) for name in names}
         monkeypatch.setitem(TREE, branch, Branch(branch, leaves))
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
 
     def called(*arguments: str) -> Any:
         result = CliRunner().invoke(app, list(arguments), env=environment)
@@ -70,7 +74,8 @@ def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
             return json.loads(result.stdout)
         return result.exit_code, result.stdout + result.stderr
 
-    return called
+    yield called
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture

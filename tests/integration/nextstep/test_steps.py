@@ -259,7 +259,7 @@ async def test_what_an_installation_lacks_fails_with_the_setting_to_set(desk: St
         (Verb.STOP_JOB, "j", {}, "exstream.mode"),
         (Verb.COMPOSE_EWS, "x.pub", {"driver": "<c/>"}, "ews_url"),
         (Verb.DROP_FILE, "d.xml", {"driver": "<c/>"}, "drop_folder"),
-        (Verb.SET_STATE, "r", {"state": "GONE"}, "mode"),
+        (Verb.SET_STATE, "r", {"state": "APPROVED"}, "exstream.mode"),
     ]
     for verb, target, arguments, words in wishes:
         row = await desk.carry(await desk.ask(verb, target, **arguments), bare)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from millstream.exstream.errors import NotFound
-from millstream.exstream.model import FlowInstance, FlowStep, StepType
+from millstream.exstream.model import FlowInstance, FlowStep, StepStatus, StepType
 from millstream.intake.customer import CustomerOutputs
 from millstream.intake.pull.options import PullOptions
 from millstream.intake.pull.unpacking import Unpacked, match, unpack
@@ -25,6 +25,8 @@ ReadManifest = Callable[[Path], Iterable[CustomerOutputs]]
 """Reads an engine's manifest customer by customer. Blocking; raises IntakeError where it cannot be read."""
 
 _CHUNK: Final = 64
+_MADE: Final = {StepStatus.COMPLETE, StepStatus.EXECUTED, StepStatus.UNKNOWN}
+"""A step that was filtered out, or failed, has nothing to fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,11 @@ async def kinds(runtime: Runtime, flows: Sequence[FlowInstance]) -> list[Made]:
     with_files: dict[tuple[str, str], list[tuple[FlowInstance, FlowStep]]] = {}
     wiped = 0
     for flow in flows:
-        steps = [step async for step in runtime.flow_steps(flow_instance_id=flow.id, check_artifacts=True)]
+        steps = [
+            step
+            async for step in runtime.flow_steps(flow_instance_id=flow.id, check_artifacts=True)
+            if step.status in _MADE
+        ]
         composing = [step for step in steps if step.type is StepType.COMMUNICATION]
         chosen = composing or [step for step in steps if step.delivery_file_retrievable]
         for step in chosen:

@@ -62,7 +62,7 @@ FROM failed RETURNING id;
 
 -- name: unexamined
 -- Jobs at their end whose steps and messages were not read for exceptions yet.
-SELECT id, channel, status, msg, started_at, ended_at FROM exstream_job
+SELECT id, channel, status, msg, started_at, ended_at, changed_at FROM exstream_job
 WHERE domain = :domain AND position('/' IN id) = 0 AND examined_at IS NULL AND NOT status = ANY(:running)
 ORDER BY changed_at LIMIT :most;
 

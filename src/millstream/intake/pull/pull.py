@@ -90,6 +90,8 @@ class Pull:
                 await self._note([await self.runtime.job(number)])
             except NotFound:
                 await self.jobs.failed(number, "the job is gone", gone=True, advice=_ADVICE)
+            except Unclear as error:  # this job's fault, as far as anybody knows: the others are noted
+                log.warning("pull.job_unclear", job=number, error=str(error))
 
     async def fetch_due(self) -> int:
         """Fetch what is due, one after the other; answers how many units became consignments.
@@ -121,7 +123,11 @@ class Pull:
         for job in jobs:
             if job.id in known and str(job.status) == known[job.id]["status"] and _same(job, known[job.id]):
                 continue
-            flows = [flow async for flow in self.runtime.flow_instances(job_id=job.id)]
+            try:
+                flows = [flow async for flow in self.runtime.flow_instances(job_id=job.id)]
+            except (NotFound, Unclear) as error:
+                log.warning("pull.job_unclear", job=job.id, error=str(error))
+                continue
             await self.jobs.see_flows(job.id, job.channel, flows, wanted=self.options.statuses)
             if any(str(flow.status) in RUNNING for flow in flows) and str(job.status) not in RUNNING:
                 continue  # the job says that it is over before its flows do: it is noted when they are
