@@ -129,9 +129,10 @@ def _hint(key: str, *, as_variable: bool = False) -> str:
     sections = [name for name in Settings.model_fields if "." not in key and name not in known]
     near = near or get_close_matches(key, sections, n=1)
     near = near or get_close_matches(key.rpartition(".")[2], [one.rpartition(".")[2] for one in known], n=1)
-    near = [one for one in (*known, *sections) if near and (one == near[0] or one.endswith(f".{near[0]}"))]
     if not near:
         return _ADVICE
+    whole = [one for one in (*known, *sections) if one == near[0]]
+    near = whole or [one for one in known if one.endswith(f".{near[0]}")]
     return f"Did you mean {variable(near[0]) if as_variable else near[0]}?"
 
 

@@ -25,9 +25,8 @@ from millstream.exstream import (
 )
 from millstream.exstream.errors import Effect
 from millstream.exstream.model import FlowInstance, FlowStep, Job, JobStatus, ResourceState, StepStatus, StepType
+from millstream.sandbox.exstream import config, server
 
-config = pytest.importorskip("millstream.sandbox.exstream.config", reason="the sandbox is built beside this room")
-server = pytest.importorskip("millstream.sandbox.exstream.server", reason="the sandbox is built beside this room")
 SECRET = {"client_id": "millstream", "client_secret": "sandbox-secret"}
 
 
