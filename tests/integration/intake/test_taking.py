@@ -278,3 +278,37 @@ async def test_a_customer_with_odd_characters_still_lets_the_rest_be_taken(desk,
     await taker.drain()
     assert (await store.find(accepted.id))["state"] == "taken"
     assert [row["customer"] for row in await desk.rows()] == ["C-2"]
+
+
+async def test_a_large_one_keeps_no_letter_waiting(store, reception, tools, record, eventually):
+    """The large one waits for a file that does not come; what is small is taken meanwhile."""
+    waits = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow:
+        def __call__(self, *_: object, **__: object):
+            class Source:
+                name, folder = "slow", None
+
+                def arrivals(self):
+                    asyncio.run_coroutine_threadsafe(waits.wait(), loop).result()
+                    return iter(())
+
+            return Source()
+
+    taker = Taker(store, replace(tools, sources=Sources({Kind.MANIFEST: Slow()})))
+    large = [await reception.receive(offer(f"m{n}", b"x", kind=Kind.MANIFEST, run_key=f"m{n}"), b"x") for n in range(5)]
+    assert await taker.take_due() == 1
+    content = orjson.dumps(record(1))
+    letter = await reception.receive(offer("a", content), content)
+
+    async def taken() -> bool:
+        await taker.take_due()
+        return (await store.find(letter.id))["state"] == "taken"
+
+    await eventually(taken, within=10)
+    assert {(await store.find(each.id))["state"] for each in large} == {"received"}
+    waits.set()
+    await taker.drain()
+    assert {(await store.find(each.id))["state"] for each in large} == {"taken"}
+    await taker.close()
