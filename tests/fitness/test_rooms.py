@@ -9,6 +9,10 @@ import pytest
 
 from millstream.config import Settings
 from millstream.delivery.options import DeliveryOptions
+from millstream.intake.folder.options import FolderOptions
+from millstream.intake.handed import HandingOptions
+from millstream.intake.keys import KeyNames
+from millstream.intake.options import TakingOptions
 from millstream.mailbox.options import ReadingOptions
 
 # Beside the floors: known by all (drill, lazy, log), read by the top alone (config), or a world of its own (sandbox).
@@ -33,7 +37,17 @@ def _defaults(options: type[Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("section", "options"), [("delivery", DeliveryOptions), ("mailbox", ReadingOptions)])
+@pytest.mark.parametrize(
+    ("section", "options"),
+    [
+        ("delivery", DeliveryOptions),
+        ("mailbox", ReadingOptions),
+        ("intake", TakingOptions),
+        ("intake", HandingOptions),
+        ("intake_keys", KeyNames),
+        ("intake_folder", FolderOptions),
+    ],
+)
 def test_a_setting_and_the_option_it_fills_have_one_default(section: str, options: type[Any]) -> None:
     settings = getattr(Settings(), section)
     differing = {}

@@ -45,9 +45,16 @@ class ConsignmentStore(Statements):
             for row in rows
         ]
 
-    async def claim(self, holder: str, *, most: int, seconds: float) -> list[Consignment]:
-        """Take what is due, for so many seconds."""
-        rows = await self._all(queries.claim.sql, {"holder": holder, "most": most, "seconds": seconds})
+    async def claim(
+        self, holder: str, *, most: int, seconds: float, small: bool | None = None, bound: int = 0
+    ) -> list[Consignment]:
+        """Take what is due, for so many seconds.
+
+        With `small` only what is taken together with others, a letter or a posted driver of less than `bound` bytes;
+        or only what is not.
+        """
+        values = {"holder": holder, "most": most, "seconds": seconds, "small": small, "bound": bound}
+        rows = await self._all(queries.claim.sql, values)
         return [_consignment(row) for row in sorted(rows, key=lambda row: row["id"])]
 
     async def keep(self, holder: str, ids: Sequence[int], *, seconds: float) -> None:

@@ -21,9 +21,12 @@ LEFT JOIN consignment c ON c.door = o.door AND c.key = o.key
 ORDER BY o.place_in_list;
 
 -- name: claim
--- Take what is due and in nobody's hands; of one run key so many together that each is worth its transaction.
+-- Take what is due and in nobody's hands: all of it, or only what is small (a letter or a driver that was posted, which
+-- are taken together with others), or only what is not.
 WITH due AS (
     SELECT id FROM consignment WHERE due_at <= now() AND (leased_until IS NULL OR leased_until < now())
+      AND (:small::boolean IS NULL OR :small = (size < :bound
+          AND (kind = 'message' OR (kind = 'driver' AND starts_with(place, 'sha256:')))))
     ORDER BY due_at, id LIMIT :most FOR UPDATE SKIP LOCKED
 )
 UPDATE consignment c SET holder = :holder, leased_until = now() + make_interval(secs => :seconds)

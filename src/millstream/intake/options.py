@@ -33,7 +33,5 @@ class TakingOptions:
     together_bytes: int = 16 * 1024 * 1024
     alone_from: int = 1024 * 1024
     """Bytes from which a consignment is a submit of its own."""
-    turn: float = 0.5
-    """After so long a large one that found no hand is looked at again."""
     first_gap: float = 1.0
     longest_gap: float = 300.0

@@ -6,7 +6,7 @@ They are composed here and not when they leave, so that the content hash covers 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from millstream.communication.model import Communication, Hold, Recipient
@@ -76,8 +76,7 @@ def make(handed: HandedIn, terms: Terms) -> Made:
     except Unfit as unfit:
         detail = f"Customer {record.customer.id}: {str(unfit).rstrip('.')}. {_AGAIN}"
         return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.arrival)
-    made = replace(_communication(handed, recipient, body), copies=copies)
-    return Made(made, handed.arrival, attachments)
+    return Made(_communication(handed, recipient, body, copies=copies), handed.arrival, attachments)
 
 
 def _check_written(record: Record) -> None:
@@ -199,7 +198,14 @@ def _check_message(letter: Letter, most_bytes: int) -> None:
     )
 
 
-def _communication(handed: HandedIn, recipient: Recipient, body: _Body, hold: Hold | None = None) -> Communication:
+def _communication(
+    handed: HandedIn,
+    recipient: Recipient,
+    body: _Body,
+    *,
+    copies: tuple[Recipient, ...] = (),
+    hold: Hold | None = None,
+) -> Communication:
     record = handed.arrival.record
     return Communication(
         key=record.key,
@@ -217,6 +223,7 @@ def _communication(handed: HandedIn, recipient: Recipient, body: _Body, hold: Ho
         version=handed.versions.get(record.template or ""),
         source=record.source,
         hold=hold,
+        copies=copies,
     )
 
 
@@ -226,7 +233,7 @@ def _held(handed: HandedIn, hold: Hold) -> Communication:
     recipient = Recipient(_storable(_shown(record.recipient.address)), _storable(record.recipient.name or ""))
     html = None if record.html is None else _storable(record.html)
     body = _Body(_storable(record.subject or ""), _storable(record.text or ""), html)
-    return _communication(handed, recipient, body, hold)
+    return _communication(handed, recipient, body, hold=hold)
 
 
 def _shown(text: str) -> str:

@@ -124,8 +124,8 @@ class Record(_Part):
         default_factory=dict, description="What the template shows; its fields are those of the template's schema."
     )
     subject: str | None = Field(default=None, min_length=1, max_length=900, description="The mail's subject.")
-    text: str | None = Field(default=None, description="The mail's text.")
-    html: str | None = Field(default=None, description="The mail as HTML. Where `text` is missing, it is made of this.")
+    text: str | None = Field(default=None, description="The mail's text; else it is made of the HTML.")
+    html: str | None = Field(default=None, description="The mail as HTML, beside `text` or alone.")
     html_path: str | None = Field(
         default=None,
         min_length=1,

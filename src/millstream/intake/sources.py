@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from millstream.communication.store import Reject
 from millstream.intake.consignment import Consignment, Kind
 from millstream.intake.driver import Driver, Posted
 from millstream.intake.errors import Unreadable
-from millstream.intake.ports import Source
+from millstream.intake.ports import Arrival, Source
 
 Fetch = Callable[[str], bytes]
 """A document of the store by its SHA-256, called in the thread that reads the source.
@@ -53,4 +54,31 @@ class Sources:
         opening = open_drivers if kind is Kind.DRIVER else self.openings.get(kind)
         if opening is None:
             raise Unreadable(f"nothing here reads a consignment of the kind {kind!r}")
-        return opening(consignments, fetch, patient=patient)
+        source = opening(consignments, fetch, patient=patient)
+        return _Numbered(source, frozenset(each.id for each in consignments))
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Sees to it that what comes can be counted for the consignment that brought it."""
+
+    source: Source
+    numbers: frozenset[int]
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def folder(self) -> Path | None:
+        return self.source.folder
+
+    def arrivals(self) -> Iterator[Arrival | Reject]:
+        only = next(iter(self.numbers)) if len(self.numbers) == 1 else None
+        for each in self.source.arrivals():
+            if each.consignment in self.numbers:
+                yield each
+            elif only is not None:
+                yield replace(each, consignment=only)
+            else:
+                raise ValueError(f"an arrival of {self.name} does not say which consignment brought it")

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
-from millstream.intake.consignment import Consignment, Kind
+from millstream.intake.consignment import Consignment
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import (
     BadPasswordRule,
@@ -90,27 +90,30 @@ class Taker:
     async def take_due(self) -> int:
         """Begin with what is due, as far as there are hands; answers how many consignments. Does not wait for them.
 
+        One hand is for what is small, group after group; the others take one large consignment each, so that a job that
+        takes minutes keeps no single letter waiting.
+
         Raises:
             DatabaseError: the database is away.
         """
         options = self._tools.options
-        if len(self._under_way) >= options.parallel:
-            return 0
-        found = await self._store.claim(self._holder, most=options.together, seconds=options.lease)
         begun = 0
-        later: list[int] = []
-        for group in _groups(found, options):
-            large = not _small(group[0], options)
-            if large and self._large >= max(1, options.parallel - 1):
-                later += [each.id for each in group]
-                continue
-            self._begin(group, large=large)
-            begun += len(group)
-        if later:
-            # A hand stays free for what is small; another process may have one for these.
-            waits = "waits until another one is taken"
-            await self._store.put_off(self._holder, later, waits, seconds=options.turn, counted=False)
+        hands = max(1, options.parallel - 1) - self._large
+        if hands > 0:
+            for each in await self._claim(most=hands, small=False):
+                self._begin([[each]], large=True)
+                begun += 1
+        if len(self._under_way) == self._large:
+            found = await self._claim(most=options.together, small=True)
+            if found:
+                self._begin(list(_groups(found, options)), large=False)
+                begun += len(found)
         return begun
+
+    async def _claim(self, *, most: int, small: bool) -> list[Consignment]:
+        options = self._tools.options
+        bound = options.alone_from
+        return await self._store.claim(self._holder, most=most, seconds=options.lease, small=small, bound=bound)
 
     async def rest(self) -> None:
         """Wait until nothing is under way."""
@@ -119,7 +122,10 @@ class Taker:
 
     async def drain(self) -> None:
         """Take until nothing is due any more."""
-        while await self.take_due() or self._under_way:
+        while True:
+            idle = not self._under_way
+            if not await self.take_due() and idle:
+                return
             await self.rest()
 
     async def close(self) -> None:
@@ -136,13 +142,13 @@ class Taker:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
 
-    def _begin(self, group: Sequence[Consignment], *, large: bool) -> None:
-        ids = [each.id for each in group]
+    def _begin(self, groups: Sequence[Sequence[Consignment]], *, large: bool) -> None:
+        ids = [each.id for group in groups for each in group]
         self._held.update(ids)
         self._large += large
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
-        task = asyncio.create_task(self._take(group))
+        task = asyncio.create_task(self._take_all(groups))
         self._under_way.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -162,6 +168,10 @@ class Taker:
             if self._held:
                 with suppress(DatabaseError):  # it may be away for a while; without a lease others may join in
                     await self._store.keep(self._holder, sorted(self._held), seconds=lease)
+
+    async def _take_all(self, groups: Sequence[Sequence[Consignment]]) -> None:
+        for group in groups:
+            await self._take(group)
 
     async def _take(self, group: Sequence[Consignment]) -> None:
         began = asyncio.get_running_loop().time()
@@ -247,20 +257,12 @@ class Taker:
             self._tools.drill.passes(point)
 
 
-def _small(consignment: Consignment, options: TakingOptions) -> bool:
-    """Whether it is taken together with others of its run: a letter, or a driver that was posted."""
-    offer = consignment.offer
-    posted = offer.kind is Kind.MESSAGE or (offer.kind is Kind.DRIVER and consignment.sha256 is not None)
-    return posted and offer.size < options.alone_from
-
-
 def _groups(found: Sequence[Consignment], options: TakingOptions) -> Iterator[list[Consignment]]:
-    """What is worth one submit: of one run and kind so many together, and alone what is large."""
+    """What is worth one submit: of one run and kind so many together."""
 
     def same(each: Consignment) -> tuple[Any, ...]:
         offer = each.offer
-        alone = 0 if _small(each, options) else each.id
-        return (alone, offer.run_key, offer.kind, offer.pool, offer.mode, str(offer.policy))
+        return (offer.run_key, offer.kind, offer.pool, offer.mode, str(offer.policy))
 
     for _, members in groupby(sorted(found, key=same), key=same):
         group: list[Consignment] = []
@@ -283,8 +285,8 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
             {
                 "line": each.line,
                 "key": each.key,
-                "customer": each.customer,
-                "type": each.type,
+                "customer": _legible(each.customer),
+                "type": _legible(each.type),
                 "error": each.problem,
             },
         )
@@ -294,6 +296,11 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
     if more:
         told.append((number, "intake.rejected_more", {"lines": more}))
     return told
+
+
+def _legible(text: str | None) -> str | None:
+    """Postgres stores no NUL."""
+    return None if text is None else text.replace("\x00", "\\0")
 
 
 def _told(error: BaseException) -> str:

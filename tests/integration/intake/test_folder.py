@@ -349,3 +349,12 @@ async def test_a_folder_that_is_away_is_waited_for(stage):
     stage.manifest([stage.customer(1)])
     await stage.take_in()
     assert len(await stage.rows()) == 1
+
+
+async def test_a_name_that_is_no_utf8_is_passed_over_and_harms_no_other(stage):
+    odd = stage.root / "bad-\udce9"
+    odd.mkdir()
+    write(odd / MANIFEST, b"<o></o>")
+    stage.manifest([stage.customer(1)])
+    await stage.take_in()
+    assert len(await stage.rows()) == 1

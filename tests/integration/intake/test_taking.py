@@ -243,3 +243,72 @@ async def test_a_run_that_exists_otherwise_refuses_the_consignment(store, recept
     row = await store.find(accepted.id)
     assert row["state"] == "failed"
     assert "exists with pool" in row["problem"]
+
+
+class Unnumbered:
+    """Reads drivers, and does not say which consignment brought what."""
+
+    def __call__(self, consignments, fetch, /, *, patient):
+        as_drivers = [replace(each, offer=replace(each.offer, kind=Kind.DRIVER)) for each in consignments]
+        source = Sources().opened(as_drivers, fetch, patient=patient)
+
+        class Source:
+            name, folder = "unnumbered", None
+
+            def arrivals(self):
+                return (replace(each, consignment=None) for each in source.arrivals())
+
+        return Source()
+
+
+async def test_what_does_not_say_where_it_came_from_is_taken_one_by_one(desk, store, reception, tools, record):
+    taker = Taker(store, replace(tools, sources=Sources({Kind.MESSAGE: Unnumbered()})))
+    contents = [orjson.dumps(record(number)) for number in range(3)]
+    await asyncio.gather(
+        *(reception.receive(offer(str(n), each, kind=Kind.MESSAGE), each) for n, each in enumerate(contents))
+    )
+    await taker.drain()
+    assert len(await desk.rows()) == 3
+    assert await store.doors() == {"http": 3}
+
+
+async def test_a_customer_with_odd_characters_still_lets_the_rest_be_taken(desk, store, reception, taker, record, pool):
+    content = orjson.dumps(record(1, customer={"id": "a\x00b"})) + b"\n" + orjson.dumps(record(2))
+    accepted = await reception.receive(offer("a", content), content)
+    await taker.drain()
+    assert (await store.find(accepted.id))["state"] == "taken"
+    assert [row["customer"] for row in await desk.rows()] == ["C-2"]
+
+
+async def test_a_large_one_keeps_no_letter_waiting(store, reception, tools, record, eventually):
+    """The large one waits for a file that does not come; what is small is taken meanwhile."""
+    waits = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow:
+        def __call__(self, *_: object, **__: object):
+            class Source:
+                name, folder = "slow", None
+
+                def arrivals(self):
+                    asyncio.run_coroutine_threadsafe(waits.wait(), loop).result()
+                    return iter(())
+
+            return Source()
+
+    taker = Taker(store, replace(tools, sources=Sources({Kind.MANIFEST: Slow()})))
+    large = [await reception.receive(offer(f"m{n}", b"x", kind=Kind.MANIFEST, run_key=f"m{n}"), b"x") for n in range(5)]
+    assert await taker.take_due() == 1
+    content = orjson.dumps(record(1))
+    letter = await reception.receive(offer("a", content), content)
+
+    async def taken() -> bool:
+        await taker.take_due()
+        return (await store.find(letter.id))["state"] == "taken"
+
+    await eventually(taken, within=10)
+    assert {(await store.find(each.id))["state"] for each in large} == {"received"}
+    waits.set()
+    await taker.drain()
+    assert {(await store.find(each.id))["state"] for each in large} == {"taken"}
+    await taker.close()

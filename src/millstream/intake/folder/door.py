@@ -14,7 +14,7 @@ from typing import Final
 from millstream.drill import Drill
 from millstream.intake.consignment import Accepted, Door, Offer
 from millstream.intake.consignments import ConsignmentStore
-from millstream.intake.folder.looking import Candidate, candidates, is_closed
+from millstream.intake.folder.looking import Candidate, Tree, is_closed
 from millstream.intake.folder.moving import Mover
 from millstream.intake.folder.options import FolderOptions
 from millstream.intake.options import Point
@@ -59,6 +59,7 @@ class FolderDoor:
         self._duty = duty
         self._drill = drill
         self._clock = clock or asyncio.get_running_loop().time
+        self._tree = Tree(options)
         self._mover = Mover(options)
         self._watched: dict[Path, _Watched] = {}
         self._away = False
@@ -73,7 +74,7 @@ class FolderDoor:
             self._watched.clear()
             return 0
         try:
-            found = await asyncio.to_thread(lambda: list(candidates(self._options)))
+            found = await asyncio.to_thread(lambda: list(self._tree.candidates()))
         except OSError as error:
             if not self._away:
                 log.warning("folder.unreadable", path=str(self._options.path), error=str(error))
@@ -122,6 +123,10 @@ class FolderDoor:
             except OSError as error:  # it is being moved, or somebody else's
                 log.warning("folder.passed_over", path=str(each.path), error=str(error))
                 continue
+            except UnicodeError:  # no ledger can hold such a name
+                log.warning("folder.passed_over", path=ascii(str(each.path)), error="its name is no UTF-8; rename it")
+                known.offered = True
+                continue
             if offer is not None:
                 offers.append(offer)
                 offered.append((each, known))
@@ -159,6 +164,7 @@ class FolderDoor:
         if (now.st_size, now.st_mtime_ns, now.st_ino) != candidate.sight:
             return None  # somebody wrote while we read
         place = self._place(candidate.path)
+        str(candidate.path).encode()
         return Offer(
             door=Door.FOLDER,
             key=f"{place}@{digest.hexdigest()[:16]}",

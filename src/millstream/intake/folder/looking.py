@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from millstream.intake.folder.options import FolderOptions
 
 _TAIL: Final = 4096
 _HEAD: Final = 16 * 1024
+_CLOCK_STEP: Final = 3_000_000_000
+"""Nanoseconds: a folder listed so soon after its last change may change again under the same time."""
 _ROOT: Final = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 _NO_ROOT: Final = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _ENDINGS: Final = {b"[": b"]", b"{": b"}"}
@@ -40,31 +43,86 @@ class Candidate:
         return self.size, self.changed, self.inode
 
 
-def candidates(options: FolderOptions) -> Iterator[Candidate]:
-    """Every manifest, index and driver below the folder, but not in done and error. It blocks.
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What lay in a folder when it was listed."""
 
-    Links to folders are not followed. What cannot be read is passed over: the engine may be moving it.
+    changed: int
+    at: int
+    folders: tuple[str, ...]
+    files: tuple[tuple[str, Kind], ...]
+    empty: bool
 
-    Raises:
-        OSError: the watched folder itself cannot be listed.
+
+class Tree:
+    """A watched folder, looked through again and again. Its calls block.
+
+    The time of a folder's change tells whether names were added or removed, so that a job's hundred thousand files are
+    listed once and not every second; only files that may be a consignment are looked at each time.
     """
-    own = options.own
-    waiting: list[tuple[Path, int]] = [(options.path.absolute(), 0)]
-    with os.scandir(options.path):
-        pass
-    while waiting:
-        folder, depth = waiting.pop()
-        entries = _entries(folder)
-        if not entries and depth:
-            _prune(folder, options)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if depth < options.depth and not entry.name.startswith(".") and Path(entry.path) not in own:
-                    waiting.append((Path(entry.path), depth + 1))
-            elif (kind := _kind(entry.name, options)) is not None and entry.is_file(follow_symlinks=False):
+
+    def __init__(self, options: FolderOptions) -> None:
+        self._options = options
+        self._listings: dict[str, _Listing] = {}
+        patterns = (re.escape(options.manifest), *map(translate, options.index), *map(translate, options.drivers))
+        self._any = re.compile("|".join(f"(?:{pattern})$" for pattern in patterns))
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Every manifest, index and driver below the folder, but not in done and error.
+
+        Links are not followed. What cannot be read is passed over: the engine may be moving it.
+
+        Raises:
+            OSError: the watched folder itself cannot be listed.
+        """
+        root = str(self._options.path.absolute())
+        with os.scandir(root):
+            pass
+        own = {str(each) for each in self._options.own}
+        before, self._listings = self._listings, {}
+        waiting = [(root, 0)]
+        while waiting:
+            folder, depth = waiting.pop()
+            listing = self._listed(folder, before.get(folder))
+            if listing is None:
+                continue
+            if listing.empty and depth:
+                _prune(Path(folder), self._options)
+            if depth < self._options.depth:
+                below = (f"{folder}/{name}" for name in listing.folders)
+                waiting.extend((path, depth + 1) for path in below if path not in own)
+            for name, kind in listing.files:
+                path = Path(folder, name)
                 with suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    yield Candidate(Path(entry.path), kind, found.st_size, found.st_mtime_ns, found.st_ino)
+                    found = path.lstat()
+                    if stat.S_ISREG(found.st_mode):
+                        yield Candidate(path, kind, found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def _listed(self, folder: str, before: _Listing | None) -> _Listing | None:
+        try:
+            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116  for every folder in every look
+            if before is not None and before.changed == changed and before.at - changed > _CLOCK_STEP:
+                self._listings[folder] = before
+                return before
+            at = time.time_ns()
+            with os.scandir(folder) as entries:
+                listing = self._sorted(entries, changed, at)
+        except OSError:
+            return None
+        self._listings[folder] = listing
+        return listing
+
+    def _sorted(self, entries: Iterable[os.DirEntry[str]], changed: int, at: int) -> _Listing:
+        """What counts of a folder; of a hundred thousand outputs nothing is kept."""
+        folders, files, empty = [], [], True
+        for entry in entries:
+            empty = False
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith("."):
+                    folders.append(entry.name)
+            elif self._any.match(entry.name) and (kind := _kind(entry.name, self._options)) is not None:
+                files.append((entry.name, kind))
+        return _Listing(changed, at, tuple(sorted(folders)), tuple(sorted(files)), empty)
 
 
 def is_closed(candidate: Candidate) -> bool:
@@ -83,14 +141,6 @@ def is_closed(candidate: Candidate) -> bool:
         return False
     end = re.compile(rb"</" + re.escape(root[1]) + rb"\s*>(\s|<!--.*?-->)*$", re.DOTALL)
     return end.search(tail) is not None or (candidate.size <= _HEAD and tail.endswith(b"/>"))
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
-    except OSError:
-        return []
 
 
 def _kind(name: str, options: FolderOptions) -> Kind | None:

@@ -19,7 +19,7 @@ from typing import Final
 from millstream.intake.consignment import Consignment, Kind
 from millstream.intake.errors import Unreadable
 from millstream.intake.folder.index import read_index
-from millstream.intake.folder.looking import candidates
+from millstream.intake.folder.looking import Tree
 from millstream.intake.folder.manifest import read_manifest
 from millstream.intake.folder.options import FolderOptions
 from millstream.intake.folder.placing import Placing
@@ -82,7 +82,7 @@ class Mover:
     def _alone(self, path: Path) -> bool:
         """Whether nothing else in its folder stands for a consignment."""
         within = replace(self.options, path=path.parent, depth=_DEEPEST, prune=float("inf"))
-        return [each.path for each in candidates(within)] == [path]
+        return [each.path for each in Tree(within).candidates()] == [path]
 
     def _named(self, consignment: Consignment, path: Path) -> Iterator[str]:
         """The files below its folder that a manifest names; of one that cannot be read, those before that."""
@@ -110,7 +110,8 @@ def _transfer(source: Path, goal: Path, number: int) -> None:
 def _copy(source: Path, goal: Path) -> None:
     """A name that is there is complete: a copy comes into being aside."""
     if not goal.exists():
-        aside = goal.with_name(f".{goal.name}.part")
+        # Its own name for each process: two that move the same at once must not write into one another.
+        aside = goal.with_name(f".{goal.name}.{os.getpid()}.part")
         _remove(aside)
         try:
             if source.is_dir():
