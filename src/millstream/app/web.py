@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from millstream.app.house import House
-from millstream.app.intake import consignments, reception, spool
+from millstream.app.intake import reception, spool
 from millstream.app.options import gmail_options
 from millstream.app.reading_options import expected_push
 from millstream.communication.model import Mode
 from millstream.config import Settings
 from millstream.gmail.push_token import GoogleKeys, PushTokens
+from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.http import FactNames, HttpDoor, HttpOptions
 from millstream.mailbox.watching import Hints
 from millstream.storage.errors import DatabaseError
@@ -60,7 +61,8 @@ def http_door(house: House) -> HttpDoor | None:
     settings = house.settings
     if not settings.intake_http.tokens:
         return None
-    return HttpDoor(http_options(settings), reception(house), spool(settings), consignments(house))
+    asked = ConsignmentStore(house.pool, patience=_PATIENCE)  # whoever asks may ask again
+    return HttpDoor(http_options(settings), reception(house), spool(settings), asked)
 
 
 def http_options(settings: Settings) -> HttpOptions:

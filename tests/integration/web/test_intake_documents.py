@@ -117,6 +117,25 @@ async def test_a_record_of_which_none_can_be_made_says_why(site) -> None:
     ] == 400
 
 
+async def test_a_record_that_names_files_which_did_not_come_says_so(site) -> None:
+    for told in (record(documents=[{"path": "a.pdf"}]), record(html_path="a.html", text=None)):
+        whole = {name: value for name, value in told.items() if value is not None}
+        status, answer, _ = await site.post("communications", json.dumps(whole).encode())
+        assert (status, "part" in answer["error"]) == (422, True)
+
+
+async def test_a_packed_body_is_not_taken(site) -> None:
+    status, answer, _ = await site.post("runs", b"\x1f\x8b", Content_Encoding="gzip")
+    assert (status, "gzip" in answer["error"]) == (415, True)
+
+
+async def test_a_page_is_read_in_the_character_set_that_it_names(site) -> None:
+    page = '<html><head><meta charset="iso-8859-2"></head><body>Łódź</body></html>'.encode("iso-8859-2")
+    assert (await site.post("communications?recipient=a@example.com", page, Content_Type="text/html"))[0] == 201
+    [row] = await site.rows()
+    assert row["body_text"].strip() == "Łódź"
+
+
 async def test_a_record_that_contradicts_an_earlier_one_is_a_conflict(site) -> None:
     await site.post("communications?run=october", json.dumps(record()).encode())
     status, told, _ = await site.post("communications?run=october", json.dumps(record(text="other")).encode())

@@ -66,6 +66,11 @@ def test_a_page_alone_needs_no_text() -> None:
     assert (record.html, record.text) == ("<p>Grüße</p>\n", None)
 
 
+def test_a_page_is_read_in_the_character_set_that_it_names() -> None:
+    page = '<html><head><meta charset="iso-8859-2"></head><body>Łódź</body></html>'.encode("iso-8859-2")
+    assert "Łódź" in made(b"Content-Type: text/html\r\n\r\n" + page).html
+
+
 def test_a_message_of_one_pdf_has_a_text_of_the_settings() -> None:
     record = made(
         b'Content-Type: application/pdf; name="=?utf-8?b?w7wucGRm?="\r\nContent-Transfer-Encoding: base64\r\n\r\n'

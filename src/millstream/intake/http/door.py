@@ -15,7 +15,7 @@ from millstream.intake.consignment import Accepted, Door, Offer, Receiving
 from millstream.intake.errors import IntakeError, UnknownConsignment
 from millstream.intake.http.callers import Callers
 from millstream.intake.http.enclosing import read_enclosed
-from millstream.intake.http.errors import Away, Refused, TooLarge
+from millstream.intake.http.errors import Away, Refused, TooLarge, WrongKind
 from millstream.intake.http.laying import Laying, away
 from millstream.intake.http.options import HttpOptions
 from millstream.intake.http.parameters import Head, RunWish, run_wish
@@ -75,7 +75,7 @@ class HttpDoor:
             Refused: it is not taken; with the status and the reason.
         """
         wish = run_wish(head, self.options, strict=True)
-        self._check_length(head)
+        self._check(head)
         async with self._laying() as laying:
             brought = await self._read(read_run(stream, head, laying))
             name, offer = self._offer(head, wish, brought, "run")
@@ -90,7 +90,7 @@ class HttpDoor:
             Refused: it is not taken; with the status and the reason.
         """
         wish = run_wish(head, self.options, strict=False)
-        self._check_length(head)
+        self._check(head)
         today = f"{datetime.now(UTC):%Y-%m-%d}"
         if head.content_type.lower().startswith("multipart/"):
             async with self._laying() as laying:
@@ -124,7 +124,11 @@ class HttpDoor:
     def _laying(self) -> Laying:
         return Laying(self._spool, most_bytes=self.options.most_bytes, most_files=self.options.most_files)
 
-    def _check_length(self, head: Head) -> None:
+    def _check(self, head: Head) -> None:
+        """See that the body can be read, before it is."""
+        packed = head.headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("", "identity"):
+            raise WrongKind(f"the body comes as it is, and not packed with {packed[:50]}")
         told = head.headers.get("content-length", "")
         if told.isdecimal() and int(told) > self.options.most_bytes:
             raise TooLarge(f"a request may have {self.options.most_bytes:,} bytes")

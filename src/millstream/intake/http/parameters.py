@@ -21,6 +21,7 @@ _RUN_WORDS = ("run", "pool", "mode", "unsubscribe", "password", "bounce_limit", 
 _PREFIXES = ("xmillstream", "xexstream")
 _NO_WORD = re.compile(r"[-_]+")
 _FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 _IDEMPOTENCY = "idempotency-key"
 
 
@@ -139,7 +140,7 @@ def run_wish(head: Head, options: HttpOptions, *, strict: bool) -> RunWish:
 
 def facts_of(head: Head) -> Facts:
     """What query and headers tell about a document; the query counts where both do. Raises Refused."""
-    every = [(name, readable(value)) for name, value in head.headers.items()]
+    every = [(name, readable(value)) for name, value in head.headers.items() if name not in _SECRET]
     return Facts().also([*every, *head.ours(), *head.pairs()])
 
 

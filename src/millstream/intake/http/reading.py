@@ -26,6 +26,7 @@ from millstream.intake.http.split import Splitter
 from millstream.intake.record import read_record
 from millstream.mime.charset import clean, decode, one_line
 from millstream.mime.content import media_type, parameters
+from millstream.mime.plain import decoded_html
 
 Stream = AsyncIterator[bytes]
 
@@ -243,10 +244,19 @@ async def read_communication(stream: Stream, head: Head, options: HttpOptions, h
         digest = hashlib.sha256(content).hexdigest()
         kind = _kind_of(head.content_type, content)
         record = parsed(content) if kind in _JSON else _of_document(content, kind, head, options, digest)
+        _check_alone(record)
         line = checked(record)
         return Brought(Kind.DRIVER, _digest_with_facts(digest, kind, head), len(line), content=line)
     finally:
         held.release(len(body))
+
+
+def _check_alone(record: Mapping[str, Any]) -> None:
+    """See that a record that comes without files names none."""
+    documents = record.get("documents")
+    entries = documents if isinstance(documents, list) else []
+    if "html_path" in record or any(isinstance(entry, dict) and "path" in entry for entry in entries):
+        raise Refused("the record names a file by path; send it as a further part of the same request", status=422)
 
 
 def _digest_with_facts(digest: str, kind: str, head: Head) -> str:
@@ -356,5 +366,6 @@ def with_text(record: dict[str, Any], facts: Facts, options: HttpOptions) -> dic
 
 
 def page_of(content: bytes, content_type: str) -> str:
-    """HTML as text, by the character set that the header names."""
-    return clean(decode(content.removeprefix(b"\xef\xbb\xbf"), parameters(content_type).get("charset", "")))
+    """HTML as text, by the character set that the header names, else as it says itself."""
+    charset = parameters(content_type).get("charset", "")
+    return clean(decode(content.removeprefix(b"\xef\xbb\xbf"), charset) if charset else decoded_html(content))

@@ -21,6 +21,7 @@ from millstream.intake.sources import Fetch, Opening
 from millstream.mime import Headers, Part, read_headers
 from millstream.mime.charset import clean, decode, one_line
 from millstream.mime.content import file_name
+from millstream.mime.plain import decoded_html
 from millstream.mime.reply import is_body
 from millstream.mime.structure import leaves
 
@@ -179,7 +180,9 @@ def _joined(parts: Sequence[Part], between: str = "") -> str:
 
 
 def _decoded(part: Part) -> str:
-    text = decode(part.content(), part.headers.parameter("charset") or "")
+    content, charset = part.content(), part.headers.parameter("charset") or ""
+    page = part.headers.content_type == "text/html" and not charset
+    text = decoded_html(content) if page else decode(content, charset)
     return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
