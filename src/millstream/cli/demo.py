@@ -96,7 +96,7 @@ async def _perform(wish: Wish) -> dict[str, Any]:
     async with _play(wish) as play:
         await _deliver(play, console, interrupted)
         outcome = await _outcome(play, storm=wish.storm)
-        summary(console, outcome, play.sandbox.url, play.addresses)
+        summary(console, outcome, _pages(play), play.addresses)
         if wish.stay and not interrupted.is_set():
             if wish.as_json:
                 frame.answer_json(outcome)
@@ -237,6 +237,12 @@ async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
         ledger = await play.sandbox.get("ledger")
         outcome |= {"kills": play.storm.kills, "faults": ledger["faults"], "refusals": ledger["refusals"]}
     return outcome
+
+
+def _pages(play: Play) -> dict[str, str]:
+    """What can be looked at in a browser while the demo stays up."""
+    jobs = {"Exstream's jobs": play.incoming.told["url"]} if play.incoming.told else {}
+    return {"mailboxes": play.sandbox.url, **jobs}
 
 
 async def _key(session: aiohttp.ClientSession, url: str) -> bytes:

@@ -98,11 +98,13 @@ def _gauge(lane: Mapping[str, Any], most: int) -> Text:
     return text
 
 
-def summary(console: Console, outcome: Mapping[str, Any], url: str, addresses: Sequence[str]) -> None:
-    """The last words, and where to look."""
+def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, str], addresses: Sequence[str]) -> None:
+    """The last words, and where to look: `where` names pages."""
     tell = partial(console.print, soft_wrap=True)
+    came = ", ".join(f"{number:,} by {door}" for door, number in outcome["doors"].items())
+    tell(f"\ncame in: {came}")
     tell(
-        f"\n{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
+        f"{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
         f"({outcome['per_second']}/s), {outcome['held']} held, {outcome['failed']} failed, "
         f"{outcome['uncertain']} uncertain; peak memory {outcome['peak_rss_mb']:.0f} MB"
     )
@@ -114,6 +116,7 @@ def summary(console: Console, outcome: Mapping[str, Any], url: str, addresses: S
     if "kills" in outcome:
         struck = ", ".join(f"{name} {number} times" for name, number in sorted(outcome["faults"].items()))
         tell(f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}")
-    tell(f"mailboxes: {url}")
+    for name, url in where.items():
+        tell(f"{name}: {url}")
     if addresses:
-        tell(f"a customer's: {url}/mailboxes/{quote(addresses[0])}")
+        tell(f"a customer's: {where['mailboxes']}/mailboxes/{quote(addresses[0])}")
