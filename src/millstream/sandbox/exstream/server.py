@@ -28,6 +28,8 @@ from millstream.sandbox.gmail.server import HOST, KEEP_ALIVE_SECONDS, Port
 from millstream.sandbox.gmail.strikes import Cut, cut
 
 _log = get_logger(__name__)
+_LONGEST_LINE = 256 * 1024
+"""Of a request: a list's filters stand in it; one that is too long would get an answer that is no JSON."""
 
 FRONT: Final = web.AppKey("front", Front)
 CONTROL: Final = web.AppKey("control", Control)
@@ -130,7 +132,12 @@ async def serve(config: SandboxConfig) -> Running:
     """Start a sandbox in this event loop; raises `OSError` where the port is taken."""
     app = build(config)
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=1.0, handle_signals=False
+        app,
+        access_log=None,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        shutdown_timeout=1.0,
+        handle_signals=False,
+        max_line_size=_LONGEST_LINE,
     )
     await runner.setup()
     port = Port(runner, config.port)
