@@ -15,7 +15,7 @@ from millstream.intake.consignment import Accepted, Door, Offer, Receiving
 from millstream.intake.errors import IntakeError, UnknownConsignment
 from millstream.intake.http.callers import Callers
 from millstream.intake.http.enclosing import read_enclosed
-from millstream.intake.http.errors import Away, Refused, TooLarge
+from millstream.intake.http.errors import Away, Refused, TooLarge, WrongKind
 from millstream.intake.http.laying import Laying, away
 from millstream.intake.http.options import HttpOptions
 from millstream.intake.http.parameters import Head, RunWish, run_wish
@@ -125,6 +125,10 @@ class HttpDoor:
         return Laying(self._spool, most_bytes=self.options.most_bytes, most_files=self.options.most_files)
 
     def _check_length(self, head: Head) -> None:
+        packed = head.headers.get("content-encoding", "").strip().lower()
+        if packed not in ("", "identity"):
+            # As a page or a document its bytes would be sent as they are.
+            raise WrongKind(f"a body packed with {packed[:20]} is not taken here; send it as it is")
         told = head.headers.get("content-length", "")
         if told.isdecimal() and int(told) > self.options.most_bytes:
             raise TooLarge(f"a request may have {self.options.most_bytes:,} bytes")
