@@ -106,6 +106,13 @@ class ConsignmentStore(Statements):
                 f"no consignment {number} has failed; `millstream intake list` shows those that did"
             )
 
+    async def retaken(self, number: int, place: str) -> bool:
+        """Have one that was taken, and whose files were moved, taken once more; whether there is such a one.
+
+        What is in already stays as it is, so that only what differs is told.
+        """
+        return bool(await self._one(queries.retaken.sql, {"id": number, "place": place}))
+
     async def find(self, number: int) -> dict[str, Any]:
         """One, as the store has it.
 

@@ -43,7 +43,10 @@ UPDATE consignment SET leased_until = now() + make_interval(secs => :seconds) WH
 -- be told of their lines becomes events with it.
 WITH settled AS (
     UPDATE consignment c SET state = 'taken', due_at = NULL, taken_at = now(), holder = NULL, leased_until = NULL,
-        problem = NULL, receipt = t.receipt, run_id = :run_id
+        problem = NULL, run_id = :run_id,
+        -- Of one that is taken once more: what it brought before is still there, also where other content came now.
+        receipt = CASE WHEN c.receipt IS NULL THEN t.receipt ELSE t.receipt || jsonb_build_object(
+            'new', greatest((t.receipt ->> 'new')::bigint, (c.receipt ->> 'new')::bigint)) END
     FROM json_to_recordset(:taken::json) AS t(id bigint, receipt jsonb)
     WHERE c.id = t.id AND c.holder = :holder
     RETURNING c.id, c.door, c.source, c.run_key
@@ -96,6 +99,11 @@ FROM failed RETURNING id;
 -- A person mended the cause of a failure: it is taken again, from where it lies now.
 UPDATE consignment SET state = 'received', due_at = now(), tries = 0, tidied_at = NULL, place = coalesce(:place, place)
 WHERE id = :id AND state = 'failed' RETURNING id;
+
+-- name: retaken<!
+-- What was taken and moved came once more: it is looked through once more.
+UPDATE consignment SET state = 'received', due_at = now(), tries = 0, tidied_at = NULL, place = :place
+WHERE id = :id AND state = 'taken' AND tidied_at IS NOT NULL RETURNING id;
 
 -- name: untidied!
 -- What was taken came once more, the same: its files are moved once more.

@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Protocol
 
 from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
-from millstream.intake.consignment import Consignment
+from millstream.intake.consignment import Consignment, Door
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import (
     BadPasswordRule,
@@ -29,6 +30,7 @@ from millstream.intake.errors import (
     Unreadable,
     UnreadableDriver,
 )
+from millstream.intake.fingerprint import fingerprint, sight
 from millstream.intake.options import Point, TakingOptions
 from millstream.intake.sources import Sources
 from millstream.intake.submit import IntakeOptions, Services, submit
@@ -193,9 +195,11 @@ class Taker:
         run = await tools.runs.open_run(
             offer.run_key, pool=offer.pool, mode=offer.mode, policy=offer.policy, source=offer.source
         )
+        seen = await asyncio.to_thread(_as_received, group[0])
         source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
         tallies = Tallies()
         receipt = await submit(source, run, tools.services, options=tools.intake, tallies=tallies)
+        await asyncio.to_thread(_unchanged, group[0], seen)
         self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
         receipts = {}
         told: list[tuple[int, str, dict[str, Any]]] = []
@@ -255,6 +259,44 @@ class Taker:
     def _passes(self, point: Point) -> None:
         if self._tools.drill is not None:
             self._tools.drill.passes(point)
+
+
+def _as_received(consignment: Consignment) -> tuple[int, int, int] | None:
+    """How the file of a watched folder looks that is still the one that was received; None of other doors.
+
+    Raises:
+        Unreadable: another one lies there now, or none.
+    """
+    if consignment.offer.door is not Door.FOLDER or consignment.path is None:
+        return None
+    path = Path(consignment.path)
+    try:
+        found = fingerprint(path)
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror or error}; put it there again") from error
+    if found.sha256 != consignment.offer.digest:
+        raise _replaced(path)
+    return found.sight
+
+
+def _unchanged(consignment: Consignment, seen: tuple[int, int, int] | None) -> None:
+    """Raises Unreadable where somebody wrote to the file, or replaced it, while it was read."""
+    if seen is None:
+        return
+    path = Path(consignment.path or "")
+    try:
+        now = sight(path.lstat())
+    except OSError:
+        return  # moved away: what was read was the same to its end
+    if now != seen:
+        raise _replaced(path)
+
+
+def _replaced(path: Path) -> Unreadable:
+    return Unreadable(
+        f"{path} was replaced after it was received; what lies there now comes in by itself, and what was received "
+        "and not read is gone: have it made again"
+    )
 
 
 def _groups(found: Sequence[Consignment], options: TakingOptions) -> Iterator[list[Consignment]]:

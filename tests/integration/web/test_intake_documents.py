@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import json
 import resource
@@ -277,3 +278,48 @@ async def test_a_large_run_passes_at_flat_memory(site) -> None:
     kept = await asyncio.to_thread(Path(row["place"].removeprefix("file:")).read_bytes)
     assert hashlib.sha256(kept).digest() == digest.digest()
     assert grown < 40, f"{grown:.0f} MiB for {row['size'] / 2**20:.0f} MiB"
+
+
+@pytest.mark.parametrize("path", ["runs", "communications?recipient=a@example.com"])
+@pytest.mark.parametrize("kind", ["text/html", LINES])
+async def test_a_packed_body_is_not_taken_as_what_it_is_not(site, path, kind) -> None:
+    status, told, _ = await site.post(path, gzip.compress(b"<p>x</p>"), Content_Type=kind, Content_Encoding="gzip")
+    assert (status, "gzip" in told["error"]) == (415, True)
+    assert await site.rows() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("record", json.dumps(record(1)), None, None), ("record", json.dumps(record(2)), None, None)],
+        [("recipient", "a@example.com", None, None), ("recipient", "b@example.com", None, None)],
+        [
+            ("recipient", "a@example.com", None, None),
+            ("customer", "1", None, None),
+            ("Customer", "2", None, None),
+            ("text", "x", None, None),
+        ],
+    ],
+)
+async def test_of_two_that_contradict_none_is_lost_in_silence(site, fields) -> None:
+    status, told, _ = await site.post("communications", form(*fields, ("document", pdf(), "a.pdf", "application/pdf")))
+    assert status == 400
+    assert "more than on" in told["error"]
+    assert await site.rows() == []
+
+
+async def test_a_query_that_names_two_recipients_is_refused(site) -> None:
+    path = "communications?recipient=a@example.com&recipient=b@example.com"
+    status, _, _ = await site.post(path, b"<p>x</p>", Content_Type="text/html")
+    assert status == 400
+    assert await site.rows() == []
+
+
+@pytest.mark.parametrize("names", [("d", "d/1.pdf"), ("d/1.pdf", "d")])
+async def test_a_file_that_is_also_a_folder_is_refused_for_good(site, names) -> None:
+    body = form(
+        ("driver", json.dumps(record()), "driver.jsonl", None),
+        *(("document", pdf(), name, "application/pdf") for name in names),
+    )
+    status, told, _ = await site.post("runs", body)
+    assert (status, "file and a folder" in told["error"]) == (400, True)

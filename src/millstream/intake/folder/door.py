@@ -14,6 +14,7 @@ from typing import Final
 from millstream.drill import Drill
 from millstream.intake.consignment import Accepted, Door, Offer
 from millstream.intake.consignments import ConsignmentStore
+from millstream.intake.fingerprint import fingerprint, sight
 from millstream.intake.folder.looking import Candidate, Tree, is_closed
 from millstream.intake.folder.moving import Mover
 from millstream.intake.folder.options import FolderOptions
@@ -23,7 +24,6 @@ from millstream.storage.duty import Duty
 
 log = get_logger(__name__)
 
-_PIECE: Final = 1024 * 1024
 _LONGEST_KEY: Final = 200
 _NO_KEY: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _MOST_AT_ONCE: Final = 200
@@ -121,7 +121,8 @@ class FolderDoor:
                 waited = self._clock() - known.since >= self._options.missing
                 offer = await asyncio.to_thread(self._offer, each, waited=waited)
             except OSError as error:  # it is being moved, or somebody else's
-                log.warning("folder.passed_over", path=str(each.path), error=str(error))
+                log.warning("folder.passed_over", path=ascii(str(each.path)), error=ascii(str(error)))
+                known.since = self._clock()  # the others have their turn first
                 continue
             except UnicodeError:  # no ledger can hold such a name
                 log.warning("folder.passed_over", path=ascii(str(each.path)), error="its name is no UTF-8; rename it")
@@ -148,27 +149,27 @@ class FolderDoor:
             await self._store.again(answer.id, f"file:{candidate.path}")
             log.info("folder.again", consignment=answer.id, path=str(candidate.path))
         elif answer.state == "taken" and not self._options.leave:
-            # The same once more, whole and unchanged: its receipt is the old one.
-            await self._store.untidied(answer.id, f"file:{candidate.path}")
+            place = f"file:{candidate.path}"
+            if await self._store.retaken(answer.id, place):
+                # Put here once more after it was moved. Its own file is the same, those that it names may differ.
+                log.info("folder.again", consignment=answer.id, path=str(candidate.path))
+            else:
+                await self._store.untidied(answer.id, place)
 
     def _offer(self, candidate: Candidate, *, waited: bool) -> Offer | None:
         """What to hand over, or None for what is not whole yet."""
         if not waited and not is_closed(candidate):
             return None
         options = self._options
-        digest = hashlib.sha256()
-        with candidate.path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-        now = candidate.path.stat()
-        if (now.st_size, now.st_mtime_ns, now.st_ino) != candidate.sight:
+        found = fingerprint(candidate.path)
+        if found.sight != candidate.sight or sight(candidate.path.lstat()) != candidate.sight:
             return None  # somebody wrote while we read
         place = self._place(candidate.path)
         str(candidate.path).encode()
         return Offer(
             door=Door.FOLDER,
-            key=f"{place}@{digest.hexdigest()[:16]}",
-            digest=digest.hexdigest(),
+            key=f"{place}@{found.sha256[:16]}",
+            digest=found.sha256,
             kind=candidate.kind,
             place=f"file:{candidate.path}",
             size=candidate.size,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from millstream.intake.consignment import Kind
+from millstream.intake.fingerprint import opened
 from millstream.intake.folder.options import FolderOptions
 
 _TAIL: Final = 4096
@@ -127,7 +128,7 @@ class Tree:
 
 def is_closed(candidate: Candidate) -> bool:
     """Whether a file ends like a whole one: XML with the end of its root, JSON with a closing brace."""
-    with candidate.path.open("rb") as file:
+    with opened(candidate.path) as file:
         head = file.read(_HEAD)
         file.seek(max(0, candidate.size - _TAIL))
         tail = file.read(_TAIL).rstrip(b" \t\r\n\x00")
@@ -141,6 +142,18 @@ def is_closed(candidate: Candidate) -> bool:
         return False
     end = re.compile(rb"</" + re.escape(root[1]) + rb"\s*>(\s|<!--.*?-->)*$", re.DOTALL)
     return end.search(tail) is not None or (candidate.size <= _HEAD and tail.endswith(b"/>"))
+
+
+def is_begun(folder: Path, options: FolderOptions) -> bool:
+    """Whether something is being written below a folder that is a consignment once it has its name."""
+    for _, _, names in os.walk(folder):
+        for name in names:
+            final = name.removeprefix(".")
+            ending = next((each for each in _UNFINISHED if final.lower().endswith(each)), "")
+            final = final.removesuffix(final[len(final) - len(ending) :]) if ending else final
+            if final != name and _kind(final, options) is not None:
+                return True
+    return False
 
 
 def _kind(name: str, options: FolderOptions) -> Kind | None:

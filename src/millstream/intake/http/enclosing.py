@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from millstream.intake.consignment import Kind
-from millstream.intake.http.errors import TooLarge
+from millstream.intake.http.errors import Refused, TooLarge
 from millstream.intake.http.laying import Laid, Laying, Sink, relative
 from millstream.intake.http.options import HttpOptions
 from millstream.intake.http.parameters import Head, facts_of
@@ -97,6 +97,8 @@ class _Enclosed:
             content = bytes(self._text)
             counted = hashlib.sha256(content).hexdigest()
             if _is_record(part):
+                if self._record is not None:
+                    raise Refused("more than one part is a record; send each with a request of its own")
                 self._record = parsed(content)
             else:
                 self._facts.append((part.name, decode(content, part.charset)))

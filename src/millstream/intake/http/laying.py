@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 from millstream.intake.errors import IntakeError, SpoolFull
@@ -45,6 +45,7 @@ class Laying:
         self._folder: Path | None = None
         self._open: Sink | None = None
         self._taken: set[str] = set()
+        self._folders: set[str] = set()
 
     async def __aenter__(self) -> Self:
         try:
@@ -69,9 +70,12 @@ class Laying:
         inside = relative(path)
         if inside in self._taken:
             raise Refused(f"two parts are called {inside!r}; each file needs a name of its own")
+        if any(str(each) in self._taken for each in PurePosixPath(inside).parents) or inside in self._folders:
+            raise Refused(f"{inside!r} is a file and a folder at once; give each file a name of its own")
         if len(self._taken) > self._most_files:
             raise TooLarge(f"more than {self._most_files:,} files came in one request")
         self._taken.add(inside)
+        self._folders.update(str(each) for each in PurePosixPath(inside).parents)
         assert self._folder is not None  # noqa: S101  made on entering
         self._open = Sink(self, self._folder, inside)
         return self._open

@@ -90,10 +90,18 @@ class Facts:
     """What is told about one document: names in any spelling."""
 
     told: Mapping[str, str] = field(default_factory=dict)
+    contradicted: frozenset[str] = frozenset()
+    """What one and the same place tells twice, and not the same."""
 
     def first(self, names: Iterable[str]) -> str:
-        """The first of these that is there and says something; else empty."""
+        """The first of these that is there and says something; else empty.
+
+        Raises:
+            Refused: it is told twice, and one of the two would be lost.
+        """
         for name in names:
+            if plain(name) in self.contradicted:
+                raise Refused(f"{name} is told more than once, and not the same; send one value")
             value = self.told.get(plain(name), "").strip()
             if value:
                 return value
@@ -105,7 +113,14 @@ class Facts:
 
     def also(self, more: Iterable[tuple[str, str]]) -> Facts:
         """With more of them; what was told already counts."""
-        return Facts({**{plain(name): value[:_LONGEST_VALUE] for name, value in more}, **self.told})
+        found: dict[str, str] = {}
+        twice = set(self.contradicted)
+        for name, value in more:
+            bare = plain(name)
+            if bare not in self.told and found.get(bare, "").strip() not in ("", value.strip()) and value.strip():
+                twice.add(bare)
+            found[bare] = value[:_LONGEST_VALUE]
+        return Facts({**found, **self.told}, frozenset(twice))
 
 
 def run_wish(head: Head, options: HttpOptions, *, strict: bool) -> RunWish:
@@ -141,7 +156,7 @@ def run_wish(head: Head, options: HttpOptions, *, strict: bool) -> RunWish:
 def facts_of(head: Head) -> Facts:
     """What query and headers tell about a document; the query counts where both do. Raises Refused."""
     every = [(name, readable(value)) for name, value in head.headers.items() if name not in _SECRET]
-    return Facts().also([*every, *head.ours(), *head.pairs()])
+    return Facts().also(head.pairs()).also(head.ours()).also(every)
 
 
 def plain(name: str) -> str:

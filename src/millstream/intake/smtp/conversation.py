@@ -85,6 +85,8 @@ class Conversation(SMTP):
         self._refused = False
         self._errors = 0
         self._replies = 0
+        self._no_data = False
+        """Whether DATA was refused just now."""
         self.messages = 0
         self.failed_logins = 0
         self.busy = False
@@ -146,6 +148,10 @@ class Conversation(SMTP):
         self._replies += 1
         self._errors += said.startswith(_ERRORS)
         closing = said.startswith("421")
+        if self._no_data and said.startswith("500"):
+            # It sent the message without waiting for our word: what stands in the letter must not count as commands.
+            said, closing = "421 4.7.0 A message came that was refused; goodbye", True
+        self._no_data = False
         if self._errors > self._options.errors_per_connection:
             said, closing = "421 4.7.0 Too many errors; goodbye", True
         elif self._replies > self._options.replies_without_message + self._options.recipients:
@@ -213,7 +219,12 @@ class Conversation(SMTP):
             return
         assert self.envelope is not None  # noqa: S101  aiosmtpd makes one with the connection
         if not self.envelope.rcpt_tos:
+            # Whoever sends on without our 354 would have its letter read as commands (RFC 2920 §3.1: DATA comes last).
+            if self._reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001  asyncio has no other way
+                await self.push("421 4.7.0 No recipient was accepted, and a message came all the same; goodbye")
+                return
             await self.push("503 5.5.1 Send RCPT first: no recipient was accepted")
+            self._no_data = True
             return
         if arg:
             await self.push("501 5.5.4 Syntax: DATA")

@@ -224,3 +224,24 @@ def test_the_door_works_in_the_loop_of_the_worker(database_url, tmp_path, tls) -
         return counting.taken
 
     assert uvloop.run(scene()) == 3
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_letter_that_is_sent_though_data_was_refused_is_not_read_as_commands(
+    opened, connect, reception, at_once
+) -> None:
+    letter = b"Subject: one\r\n\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nSubject: two\r\n\r\nx\r\n.\r\n"
+    async with opened() as door:
+        raw = await connect(door)
+        await raw.say("EHLO client.example")
+        await raw.say("MAIL FROM:<exstream@bank.example>")
+        await raw.say("RCPT TO:<nobody>")
+        if at_once:
+            raw.writer.write(b"DATA\r\n" + letter)
+        else:
+            assert (await raw.say("DATA")).startswith("503")
+            raw.writer.write(letter)
+        assert (await raw.reply()).startswith("421 4.7.0")
+        with suppress(ConnectionError):
+            assert await raw.reader.read() == b""
+    assert await rows(reception) == []
