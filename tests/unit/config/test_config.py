@@ -229,3 +229,17 @@ def test_settings_do_not_change_once_read(load: Load) -> None:
     settings = load()
     with pytest.raises(ValueError, match="frozen"):
         settings.delivery.claim = 1  # type: ignore[misc]  # that it is refused is the point
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[intake_folder]\nencoding = "utf-9"', "encoding 'utf-9' is not known"),
+        ('[intake_pull]\nmessage_pattern = "("', "no regular expression"),
+        ('[intake_pull]\nmessage_pattern = "EX"', "needs two groups"),
+    ],
+)
+def test_what_a_door_would_stumble_over_later_is_refused_at_once(load: Load, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert words in _text(caught)
