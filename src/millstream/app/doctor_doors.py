@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from millstream.app.exstream import engine_service, exstream, token_source
 from millstream.app.finding import Finding
-from millstream.config import Settings
+from millstream.app.smtp import smtp_options
+from millstream.config import ConfigError, Settings
 from millstream.exstream import Exstream
 from millstream.exstream.errors import ExstreamError
 
@@ -23,17 +23,26 @@ async def examine_exstream(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     if settings.exstream.ews_url:
         yield await _engine(settings)
-    if settings.exstream.drop_folder is not None:
-        yield await asyncio.to_thread(_writable, "drop folder", settings.exstream.drop_folder)
+    drop, done = settings.exstream.drop_folder, settings.exstream.drop_done_folder
+    if drop is not None:
+        yield await asyncio.to_thread(_writable, "drop folder", drop)
+    elif settings.exstream.mode == "files" and settings.intake_folder.path is None:
+        detail = "exstream.mode is files, and no folder is set; set exstream.drop_folder, intake_folder.path, or both"
+        yield Finding("drop folder", ok=False, detail=detail)
+    if done is not None:
+        yield await asyncio.to_thread(_listable, "drop done folder", done, "exstream.drop_done_folder")
+    if settings.email_events.file is not None:
+        yield await asyncio.to_thread(_writable, "email events", settings.email_events.file.absolute().parent)
 
 
 async def examine_doors(settings: Settings) -> AsyncIterator[Finding]:
     """The doors that are open."""
+    yield Finding("doors", ok=True, detail=_open_doors(settings))
     folder = settings.intake_folder
     if folder.path is not None:
         yield await asyncio.to_thread(_folder, folder.path, moves=not folder.leave)
-    if settings.intake_smtp.certificate is not None or settings.intake_smtp.tls == "required":
-        yield await asyncio.to_thread(_certificate, settings)
+    if settings.intake_smtp != type(settings.intake_smtp)():
+        yield await asyncio.to_thread(_smtp, settings)
     if settings.intake_pull.on and settings.exstream.mode not in {"cloud", "local"}:
         detail = (
             "jobs are to be fetched, but exstream.mode is neither cloud nor local; set it, or intake_pull.on = false"
@@ -47,17 +56,22 @@ async def _services(settings: Settings) -> AsyncIterator[Finding]:
     except ExstreamError as error:
         yield Finding("exstream credentials", ok=False, detail=str(error))
         return
+    known = set()
     for who in ("orchestration", "design"):
         try:
             await tokens.token(who)
-            yield Finding(f"exstream token {who}", ok=True, detail="OTDS gives one")
+            known.add(who)
+            yield Finding(f"exstream token {who}", ok=True, detail="there is one")
         except ExstreamError as error:
             yield Finding(f"exstream token {who}", ok=False, detail=str(error))
     await tokens.close()
+    # A service that there is no token for would only say the same again.
     async with exstream(settings) as client:
-        yield await _orchestration(client, settings)
-        yield await _design(client)
-        if settings.intake_pull.on:
+        if "orchestration" in known:
+            yield await _orchestration(client, settings)
+        if "design" in known:
+            yield await _design(client)
+        if "orchestration" in known and settings.intake_pull.on:
             yield await _jobs(client)
 
 
@@ -105,13 +119,8 @@ async def _engine(settings: Settings) -> Finding:
 
 
 def _folder(path: Path, *, moves: bool) -> Finding:
-    if not path.is_dir():
-        return Finding("intake folder", ok=False, detail=f"{path} is no folder; make it, or correct intake_folder.path")
-    if not os.access(path, os.R_OK | os.X_OK):
-        return Finding("intake folder", ok=False, detail=f"{path} may not be read by this user; give it the right")
-    if moves:
-        return _writable("intake folder", path)
-    return Finding("intake folder", ok=True, detail=f"{path} can be read")
+    found = _listable("intake folder", path, "intake_folder.path")
+    return _writable("intake folder", path) if found.ok and moves else found
 
 
 def _writable(check: str, path: Path) -> Finding:
@@ -128,16 +137,34 @@ def _writable(check: str, path: Path) -> Finding:
     return Finding(check, ok=True, detail=f"{path} takes files")
 
 
-def _certificate(settings: Settings) -> Finding:
-    smtp = settings.intake_smtp
-    if smtp.certificate is None or smtp.key is None:
-        detail = (
-            "TLS is required, but there is no certificate with a key; set intake_smtp.certificate and intake_smtp.key"
-        )
-        return Finding("intake smtp", ok=False, detail=detail)
+def _listable(check: str, path: Path, setting: str) -> Finding:
+    if not path.is_dir():
+        return Finding(check, ok=False, detail=f"{path} is no folder; make it, or correct {setting}")
+    if not os.access(path, os.R_OK | os.X_OK):
+        return Finding(check, ok=False, detail=f"{path} may not be read by this user; give it the right")
+    return Finding(check, ok=True, detail=f"{path} can be read")
+
+
+def _open_doors(settings: Settings) -> str:
+    """Which doors are open by these settings, and by which command each is served."""
+    smtp, callers = settings.intake_smtp, ", ".join(sorted(settings.intake_http.tokens))
+    doors = ["driver (`millstream run submit`)"]
+    if settings.intake_folder.path is not None:
+        doors.append(f"folder {settings.intake_folder.path} (`millstream worker`)")
+    if callers:
+        doors.append(f"HTTP for {callers} (`millstream web`)")
+    if settings.intake_pull.on:
+        doors.append("pull (`millstream worker`)")
+    doors.append(f"SMTP at {smtp.host}:{smtp.port} where `millstream smtp` runs")
+    return "; ".join(doors)
+
+
+def _smtp(settings: Settings) -> Finding:
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(smtp.certificate, smtp.key)
-    except (OSError, ssl.SSLError) as error:
-        detail = f"{smtp.certificate} and {smtp.key} cannot be used: {error}; they must be PEM and belong together"
-        return Finding("intake smtp", ok=False, detail=detail)
-    return Finding("intake smtp", ok=True, detail=f"{smtp.certificate} and its key belong together")
+        options = smtp_options(settings)
+    except ConfigError as error:
+        return Finding("intake smtp", ok=False, detail=str(error))
+    tls = "TLS is required" if options.tls_required else "TLS is offered" if options.tls else "without TLS"
+    networks = ", ".join(str(each) for each in options.networks) or "nobody without a login"
+    users = ", ".join(sorted(options.users)) or "nobody by login"
+    return Finding("intake smtp", ok=True, detail=f"{tls}; takes mail from {networks}; and from {users}")

@@ -25,9 +25,10 @@ from millstream.exstream import (
     UsernameToken,
     token_url,
 )
-from millstream.exstream.errors import BadRequest, TokenRefused
+from millstream.exstream.errors import NoCredentials, NotConfigured
+from millstream.nextstep.model import Verb
 
-_SEE = "see docs/reference/configuration.md"
+_WITH_SERVICES = ("cloud", "local")
 
 
 def exstream_options(settings: Settings) -> ExstreamOptions:
@@ -57,7 +58,7 @@ def token_source(settings: Settings) -> TokenSource:
     """Where access tokens come from: one account for both services, or one for each.
 
     Raises:
-        TokenRefused: the address of the token service lacks a part, or a grant what it needs.
+        NoCredentials: the address of the token service lacks a part, or a grant what it needs.
     """
     tokens, options = settings.exstream_tokens, exstream_options(settings)
     static = StaticTokens(_plain(tokens.static_token) or "")
@@ -75,7 +76,7 @@ def account(settings: Settings) -> OtdsOptions:
     """How the account that serves orchestration, and usually design, asks for its tokens.
 
     Raises:
-        TokenRefused: as :func:`token_source`.
+        NoCredentials: as :func:`token_source`.
     """
     tokens = settings.exstream_tokens
     url = token_url(tokens.layout, otds_url=tokens.otds_url, region=tokens.region, tenant=tokens.tenant, url=tokens.url)
@@ -98,7 +99,7 @@ def design_account(settings: Settings) -> OtdsOptions:
     """The same for the design service's own account; what is not set for it is as for the other.
 
     Raises:
-        TokenRefused: as :func:`token_source`.
+        NoCredentials: as :func:`token_source`.
     """
     tokens, usual = settings.exstream_tokens, account(settings)
     own = tokens.design_client_id is not None or tokens.design_client_secret is not None
@@ -118,12 +119,10 @@ async def exstream(settings: Settings) -> AsyncIterator[Exstream]:
     """The client of an installation with services.
 
     Raises:
-        BadRequest: the mode has none.
-        TokenRefused: as :func:`token_source`.
+        NotConfigured: the mode has none.
+        NoCredentials: as :func:`token_source`.
     """
-    mode = settings.exstream.mode
-    if mode not in {"cloud", "local"}:
-        raise BadRequest(Call("connect"), text=f"exstream.mode is {mode}, which has no services to call; {_SEE}")
+    _need_services(settings, Call("connect"))
     async with Exstream(exstream_options(settings), token_source(settings)) as client:
         yield client
 
@@ -133,27 +132,51 @@ async def engine_service(settings: Settings) -> AsyncIterator[EngineService]:
     """The engine as a web service.
 
     Raises:
-        BadRequest: its address is not set, or the account that its auth needs.
+        NotConfigured: its address is not set, or the account that its auth needs.
     """
     section = settings.exstream
     call = Call("connect")
     if not section.ews_url:
-        raise BadRequest(call, text=f"exstream.ews_url is not set; {_SEE}")
+        raise NotConfigured(call, text="exstream.ews_url is not set")
     auth: BasicAuth | UsernameToken | None = None
     if section.ews_auth != "none":
         user, password = section.ews_user, _plain(section.ews_password)
         if not user or password is None:
-            raise BadRequest(call, text=f"ews_auth {section.ews_auth} needs ews_user and ews_password; {_SEE}")
+            raise NotConfigured(call, text=f"ews_auth {section.ews_auth} needs ews_user and ews_password")
         auth = BasicAuth(user, password) if section.ews_auth == "basic" else UsernameToken(user, password)
     async with EngineService(section.ews_url, auth, exstream_options(settings)) as service:
         yield service
 
 
+def check_way(settings: Settings, verb: Verb) -> None:
+    """Look whether this installation has a way to what a verb asks for.
+
+    Raises:
+        NotConfigured: it has none, so that no worker could ever carry it out.
+    """
+    section, call = settings.exstream, Call(verb)
+    match verb:
+        case Verb.COMPOSE_EWS:
+            if not section.ews_url:
+                raise NotConfigured(call, text="exstream.ews_url is not set: there is no engine to compose with")
+        case Verb.DROP_FILE | Verb.CONTROL_FILE:
+            if section.drop_folder is None:
+                raise NotConfigured(call, text="exstream.drop_folder is not set: no directory that Exstream watches")
+        case _:
+            _need_services(settings, call)
+
+
+def _need_services(settings: Settings, call: Call) -> None:
+    mode = settings.exstream.mode
+    if mode not in _WITH_SERVICES:
+        raise NotConfigured(call, text=f"exstream.mode is {mode}; it must be cloud or local to have services to ask")
+
+
 def _whole(otds: OtdsOptions, prefix: str) -> OtdsOptions:
-    """The same account. Raises TokenRefused where its grant lacks a name or a password."""
+    """The same account. Raises NoCredentials where its grant lacks a name or a password."""
     if otds.grant == "password" and (not otds.username or otds.password is None):
-        text = f"the grant password needs exstream_tokens.{prefix}username and {prefix}password; {_SEE}"
-        raise TokenRefused(Call("oauth2.token"), text=text)
+        text = f"the grant password needs exstream_tokens.{prefix}username and {prefix}password"
+        raise NoCredentials(Call("oauth2.token"), text=text)
     return otds
 
 

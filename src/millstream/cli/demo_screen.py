@@ -108,6 +108,8 @@ def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, st
         f"({outcome['per_second']}/s), {outcome['held']} held, {outcome['failed']} failed, "
         f"{outcome['uncertain']} uncertain; peak memory {outcome['peak_rss_mb']:.0f} MB"
     )
+    came = ", ".join(f"{number:,} by {door}" for door, number in outcome["doors"].items())
+    tell(f"came in: {came}")
     verdict = "bold green" if not outcome["duplicates"] and not outcome["missing"] else "bold red"
     tell(
         f"[{verdict}]counted in the customers' mailboxes: {outcome['duplicates']} duplicates, "

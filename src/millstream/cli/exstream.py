@@ -14,7 +14,7 @@ import typer
 
 from millstream.app.exstream import exstream
 from millstream.cli import frame, work
-from millstream.cli.exstream_ask import Asked, Domain, Wait, ask
+from millstream.cli.exstream_ask import Asked, Domain, Facts, Wait, ask, named
 from millstream.cli.frame import Actor, Json
 from millstream.exstream.client import Exstream
 from millstream.exstream.messages import read_messages
@@ -58,7 +58,7 @@ def jobs(
     *,
     status: Annotated[list[str] | None, typer.Option(help="Only jobs in this status; may be given again.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only jobs of this channel.")] = None,
-    days: Annotated[float, typer.Option(min=0.0, help="How far back.")] = 2.0,
+    days: Annotated[float, typer.Option(min=0.0, max=36_500.0, help="How far back.")] = 2.0,
     most: Most = 50,
     domain: Domain = "",
     json: Json = False,
@@ -165,6 +165,7 @@ def generate(  # noqa: PLR0913  a parameter an option
     run: Annotated[
         str | None, typer.Option(help="Take the outputs in as this run; without it they are kept only.")
     ] = None,
+    fact: Facts = None,
     out: Annotated[Path | None, typer.Option(help="Put the outputs into this folder; needs --wait.")] = None,
     data_source: Annotated[str, typer.Option(help="The driver's data source; found by itself otherwise.")] = "",
     domain: Domain = "",
@@ -177,6 +178,7 @@ def generate(  # noqa: PLR0913  a parameter an option
         frame.fail("--out needs --wait: outputs are there when the step is done", frame.WRONG)
     arguments: dict[str, Any] = {"content_type": _kind(driver), "to": "run" if run else "documents"}
     arguments |= {"run": run} if run else {}
+    arguments |= {"facts": named(fact, "--fact")} if fact else {}
     arguments |= {"data_source": data_source} if data_source else {}
     asked = Asked(
         verb=Verb.GENERATE, target=communication, actor=actor, domain=domain, arguments=arguments, driver=driver
@@ -277,10 +279,8 @@ def state(  # noqa: PLR0913  a parameter an option
 
 
 def _with_server(work_: Callable[[Exstream], Awaitable[Answer]]) -> Answer:
-    settings = work.settings()
-
     async def opened() -> Answer:
-        async with exstream(settings) as server:
+        async with exstream(work.settings()) as server:
             return await work_(server)
 
     return work.run(opened, goes_on="nothing was changed")

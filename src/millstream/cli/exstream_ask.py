@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from millstream.app.exstream import check_way
 from millstream.app.house import House
 from millstream.cli import frame, work
 from millstream.nextstep.model import StepState, Verb, Wish
@@ -19,6 +20,12 @@ from millstream.nextstep.store import StepStore
 Wait = Annotated[
     float | None,
     typer.Option("--wait", min=0.0, help="Wait for the step's end for so many seconds; a worker carries it out."),
+]
+Facts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fact", help="With --run: what the outputs lack, `CustomerEmail=ada@example.com`; may be given again."
+    ),
 ]
 Domain = Annotated[str, typer.Option(help="The domain; without it exstream.domain.")]
 _ENDS = {StepState.DONE, StepState.FAILED, StepState.UNCERTAIN, StepState.CANCELLED}
@@ -42,6 +49,7 @@ def ask(asked: Asked, *, wait: float | None, json: bool, out: Path | None = None
     content = None if asked.driver is None else _read(asked.driver)
 
     async def done(house: House) -> dict[str, Any]:
+        check_way(house.settings, asked.verb)
         store = StepStore(house.pool)
         sha256 = None
         if content is not None:
@@ -94,6 +102,17 @@ def _tell(row: Mapping[str, Any], state: StepState, *, waited: float | None, jso
             frame.answer_fields({**(row.get("result") or {}), "files": row.get("files")})
         else:
             frame.say(f"step {number} is asked for; `millstream step show {number}` tells what becomes of it")
+
+
+def named(given: Iterable[str] | None, option: str) -> dict[str, str]:
+    """Values given as `Name=value`; without an equals sign the value is empty."""
+    found = {}
+    for each in given or ():
+        name, _, value = each.partition("=")
+        if not name.strip():
+            frame.fail(f"{option} {each!r} is not `Name=value`", frame.WRONG)
+        found[name.strip()] = value.strip()
+    return found
 
 
 def _read(path: Path) -> bytes:

@@ -117,6 +117,14 @@ TREE: dict[str, Leaf | Branch] = {
             "stop": Leaf("millstream.cli.exstream:stop", "Let a step, a flow or a job not go on."),
             "reprocess": Leaf("millstream.cli.exstream:reprocess", "Run a job again."),
             "state": Leaf("millstream.cli.exstream:state", "Change a resource's state in its approval."),
+            "compose": Leaf(
+                "millstream.cli.exstream_files:compose", "Have an engine that runs as a web service compose now."
+            ),
+            "drop": Leaf("millstream.cli.exstream_files:drop", "Put a file into the directory that Exstream watches."),
+            "control": Leaf(
+                "millstream.cli.exstream_files:control",
+                "Put an engine's control file into the directory that Exstream watches.",
+            ),
         },
     ),
     "event": Branch(

@@ -12,7 +12,7 @@ from millstream.communication.errors import CommunicationError
 from millstream.config import ConfigError, Settings, load
 from millstream.delivery.errors import DeliveryError
 from millstream.drill import UnknownDrill
-from millstream.exstream.errors import ExstreamError
+from millstream.exstream.errors import ExstreamError, NoCredentials, NotConfigured
 from millstream.gmail.errors import BadCredentials, GmailError
 from millstream.intake.errors import BadPasswordRule, IntakeError
 from millstream.mailbox.errors import MailboxError
@@ -22,7 +22,7 @@ from millstream.storage.errors import StorageError
 
 Answer = TypeVar("Answer")
 
-WRONG = (BadCredentials, BadPasswordRule, ConfigError, QuotaError, UnknownDrill)
+WRONG = (BadCredentials, BadPasswordRule, ConfigError, NoCredentials, NotConfigured, QuotaError, UnknownDrill)
 FAILED = (
     CommunicationError,
     DeliveryError,

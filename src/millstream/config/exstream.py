@@ -53,6 +53,7 @@ class ExstreamSettings(Section):
     csrf_token: SecretStr | None = Field(
         default=None, description="Sent to named channels as the cookie csrfToken, where an installation asks for it."
     )
+    csrf_token_file: Path | None = Field(default=None, description="A file that holds `csrf_token`.")
     empower_user: str | None = Field(
         default=None, description="The account in whose name documents for Empower are made, where they are."
     )
@@ -64,6 +65,7 @@ class ExstreamSettings(Section):
     ews_auth: Literal["none", "basic", "ws_security"] = Field(default="none", description="How it knows us.")
     ews_user: str | None = Field(default=None, description="The name for `ews_auth`.")
     ews_password: SecretStr | None = Field(default=None, description="The password for `ews_auth`.")
+    ews_password_file: Path | None = Field(default=None, description="A file that holds `ews_password`.")
     drop_folder: Path | None = Field(
         default=None,
         description="A directory that Exstream watches: files for it are put here, under their name at once.",
@@ -104,9 +106,12 @@ class ExstreamTokenSettings(Section):
     client_auth: Literal["body", "basic"] = Field(default="body", description="Where the client's id and secret stand.")
     client_id: str = Field(default="Exstream", description="The client; the default is Exstream's own public one.")
     client_secret: SecretStr | None = Field(default=None, description="Its secret.")
+    client_secret_file: Path | None = Field(default=None, description="A file that holds `client_secret`.")
     username: str | None = Field(default=None, description="For the grant password.")
     password: SecretStr | None = Field(default=None, description="For the grant password.")
+    password_file: Path | None = Field(default=None, description="A file that holds `password`.")
     static_token: SecretStr | None = Field(default=None, description="A token that never changes, for trials.")
+    static_token_file: Path | None = Field(default=None, description="A file that holds `static_token`.")
     scopes: tuple[str, ...] = Field(
         default=(), description="Scopes to ask for.", json_schema_extra={"example": '["otds:groups"]'}
     )
@@ -116,8 +121,12 @@ class ExstreamTokenSettings(Section):
     )
     design_client_id: str | None = Field(default=None, description="The client for the design service.")
     design_client_secret: SecretStr | None = Field(default=None, description="Its secret.")
+    design_client_secret_file: Path | None = Field(
+        default=None, description="A file that holds `design_client_secret`."
+    )
     design_username: str | None = Field(default=None, description="The name for the design service.")
     design_password: SecretStr | None = Field(default=None, description="Its password.")
+    design_password_file: Path | None = Field(default=None, description="A file that holds `design_password`.")
     early_seconds: PositiveFloat = Field(default=60.0, description="How long before its end a token is renewed.")
 
 

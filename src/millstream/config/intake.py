@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from millstream.config.section import Section
 
 Names = tuple[str, ...]
+_MESSAGE_GROUPS = 2
 
 
 class IntakeSettings(Section):
@@ -116,6 +119,13 @@ class IntakeFolderSettings(Section):
         default="{folder}", description="The run's key: `{folder}` and `{name}` of the manifest, `{date}`."
     )
 
+    def check(self) -> None:
+        """A misspelt encoding must not wait for the first file."""
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"encoding {self.encoding!r} is not known; write for example utf-8 or cp1252") from error
+
 
 class IntakeHttpSettings(Section):
     """The door for HTTP: what an Exstream HTTP(S) output connector calls. Served by `millstream web`."""
@@ -190,3 +200,12 @@ class IntakePullSettings(Section):
     report_separator: str = Field(default="|", description="What stands between the fields of such a report.")
     report_customer: int = Field(default=0, description="Which of its fields is the customer, from 0.")
     report_error: int = Field(default=-1, description="Which of its fields tells the error; -1 is the last.")
+
+    def check(self) -> None:
+        """A pattern that finds no message would hide every exception."""
+        try:
+            groups = re.compile(self.message_pattern).groups
+        except re.error as error:
+            raise ValueError(f"message_pattern is no regular expression: {error}") from error
+        if groups < _MESSAGE_GROUPS:
+            raise ValueError("message_pattern needs two groups: the digits, and the letter of the severity")

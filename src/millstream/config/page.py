@@ -23,8 +23,8 @@ _INTRODUCTION = """\
 Millstream reads `millstream.toml` in the current folder, else `/etc/millstream/millstream.toml`, or the file named by
 `--config` or the variable `MILLSTREAM_CONFIG`. Every setting can be given as a variable too; a variable wins over the
 file, the file over the default. Lists and tables in a variable are written as JSON. Paths in the file that are not
-absolute start at the file's folder. Settings marked *secret* print as stars; each can be given by a file that holds
-nothing else, in the setting with `_file` at its end.
+absolute start at the file's folder. Settings marked *secret* print as stars; each that is no table can be given by a
+file that holds nothing else, in the setting with `_file` at its end.
 
 `millstream config init` writes a sample with every setting, `millstream config show` prints what is in force and where
 it came from. This page is generated from the settings class by `make docs`.

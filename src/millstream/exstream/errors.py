@@ -3,6 +3,7 @@
 ExstreamError
 ├── Refused                     Exstream answered no: nothing was done (effect no)
 │   ├── BadRequest              the request itself, or our settings, are wrong
+│   │   └── NotConfigured       the settings name no way to what is asked for
 │   ├── Unauthorized            a fresh token was refused, or an account behind the call has no right to it
 │   ├── Forbidden               the account lacks a permission
 │   │   └── WrongDomain         it may not work in this domain, or there is none of this name
@@ -14,6 +15,7 @@ ExstreamError
 │   ├── Limited                 too much for now
 │   └── SaidFailure             HTTP said yes and the answer says no
 ├── TokenRefused                OTDS gives no token: wrong client, grant, scope or address
+│   └── NoCredentials           the settings lack what asking for one needs
 ├── TokenAway                   OTDS cannot be reached or has an error of its own
 ├── Unclear                     no answer that could be trusted: for a write the effect is unknown
 │   ├── ServerError             an answer of 500 or above
@@ -116,7 +118,9 @@ class ExstreamError(Exception):
         return self.call.domain
 
     def __str__(self) -> str:
-        told = " ".join(str(part) for part in (self.status, self.code) if part)
+        # Many answers have their status for a code, or begin their text with it.
+        repeated = self.code == str(self.status) or self.text.startswith(f"{self.code}:")
+        told = " ".join(str(part) for part in (self.status, "" if repeated else self.code) if part)
         words = f"{told}: {self.text}" if told and self.text else told or self.text
         where = f" in {self.domain}" if self.domain else ""
         detail = f" ({words})" if words else ""
@@ -137,6 +141,13 @@ class BadRequest(Refused):
 
     what = "the request is not accepted"
     advice = "Correct what was asked for or the section [exstream] of the settings; trying again changes nothing."
+
+
+class NotConfigured(BadRequest):
+    """This installation's settings name no way to what is asked for. Nothing was called."""
+
+    what = "this installation is not set up for it"
+    advice = "Set what is named here in the section [exstream]; docs/howto/connect-exstream.md shows how."
 
 
 class Unauthorized(Refused):
@@ -227,6 +238,13 @@ class TokenRefused(ExstreamError):
     nothing_done = True
     what = "OTDS gives no token"
     advice = "Check the section [exstream_tokens]: layout, tenant, grant, client and account."
+
+
+class NoCredentials(TokenRefused):
+    """The settings lack what a token is asked for with. Nothing was called."""
+
+    what = "no token can be asked for"
+    advice = "Set what is named here; docs/howto/connect-exstream.md shows how."
 
 
 class TokenAway(ExstreamError):

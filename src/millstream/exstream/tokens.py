@@ -19,7 +19,7 @@ import orjson
 
 from millstream.exstream import translate
 from millstream.exstream.answer import read_answer
-from millstream.exstream.errors import Call, ExstreamError, TokenAway, TokenRefused
+from millstream.exstream.errors import Call, ExstreamError, NoCredentials, TokenAway, TokenRefused
 from millstream.exstream.options import ExstreamOptions
 from millstream.exstream.transport import Transport, utc_now
 
@@ -80,11 +80,11 @@ def token_url(
     """The address of the token service.
 
     Raises:
-        TokenRefused: the layout is not known, or a part that it needs is not given.
+        NoCredentials: the layout is not known, or a part that it needs is not given.
     """
     pattern = TOKEN_URLS.get(layout)
     if pattern is None:
-        raise TokenRefused(_CALL, text=f"the layout {layout!r} is none of {', '.join(TOKEN_URLS)}")
+        raise NoCredentials(_CALL, text=f"the layout {layout!r} is none of {', '.join(TOKEN_URLS)}")
     parts = {
         "otds_url": (otds_url or "").rstrip("/"),
         "region": quote(region, safe=""),
@@ -93,7 +93,7 @@ def token_url(
     }
     lacking = [name for name, value in parts.items() if not value and f"{{{name}}}" in pattern]
     if lacking:
-        raise TokenRefused(_CALL, text=f"the layout {layout} needs exstream_tokens.{lacking[0]}")
+        raise NoCredentials(_CALL, text=f"the layout {layout} needs exstream_tokens.{lacking[0]}")
     return pattern.format(**parts)
 
 
@@ -104,9 +104,9 @@ class StaticTokens:
         self._token = token
 
     async def token(self, who: Credential) -> str:
-        """The given token. Raises TokenRefused where it is empty."""
+        """The given token. Raises NoCredentials where it is empty."""
         if not self._token:
-            raise TokenRefused(_CALL, text=f"there is no token for {who}: exstream_tokens.static_token is not set")
+            raise NoCredentials(_CALL, text=f"there is no token for {who}: exstream_tokens.static_token is not set")
         return self._token
 
     def invalidate(self, who: Credential, token: str) -> None:
@@ -209,10 +209,18 @@ class OtdsTokens:
         try:
             reply = await self._transport.exchange(_CALL, "POST", self._otds.url, headers=headers, body=body)
         except ExstreamError as exc:
-            raise translate.token_broken(_CALL, exc) from exc
+            raise translate.token_broken(_CALL, exc, at=self._otds.url) from exc
         if reply.status != _SUCCESS:
-            raise translate.token_refusal(_CALL, read_answer(reply.status, reply.headers, reply.body, utc_now()))
+            answer = read_answer(reply.status, reply.headers, reply.body, utc_now())
+            raise translate.token_refusal(_CALL, answer, at=self._otds.url, hint=_hint(self._otds))
         return _read_grant(reply.body)
+
+
+def _hint(otds: OtdsOptions) -> str:
+    """What a refusal is likely about, as far as the settings show it."""
+    if otds.grant == "client_credentials" and otds.client_secret is None:
+        return f"no secret is set for the client {otds.client_id}"
+    return ""
 
 
 def request(otds: OtdsOptions) -> tuple[dict[str, str], bytes]:

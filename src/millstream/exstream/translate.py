@@ -86,17 +86,27 @@ def said_failure(call: Call, answer: Answer) -> ExstreamError:
     return error
 
 
-def token_refusal(call: Call, answer: Answer) -> ExstreamError:
-    """The error for an answer of OTDS that is not a success."""
+def token_refusal(call: Call, answer: Answer, *, at: str = "", hint: str = "") -> ExstreamError:
+    """The error for an answer of OTDS that is not a success: where it was asked, and what the cause may be."""
     kind = errors.TokenRefused if answer.status in _CONFIGURED else errors.TokenAway
-    return _made(kind, call, answer)
+    words = _joined(answer.text, f"asked at {redact(at)}" if at else "", hint)
+    return kind(call, status=answer.status, code=answer.code, text=words, retry_at=answer.retry_at)
 
 
-def token_broken(call: Call, exc: ExstreamError) -> ExstreamError:
-    """The error for an exchange with OTDS that gave no answer."""
+def token_broken(call: Call, exc: ExstreamError, *, at: str = "") -> ExstreamError:
+    """The error for an exchange with OTDS that gave no answer; `at` is where it was asked."""
+    words = _joined(exc.text, f"asked at {redact(at)}" if at else "")
     if isinstance(exc, errors.BadRequest):
-        return errors.TokenRefused(call, text=exc.text)
-    return errors.TokenAway(call, status=exc.status, text=exc.text)
+        return errors.TokenRefused(call, text=words)
+    return errors.TokenAway(call, status=exc.status, text=words)
+
+
+def _joined(text: str, *rest: str) -> str:
+    """The words with what we know ourselves, which must not be lost behind a long page."""
+    ours = "; ".join(part for part in rest if part)
+    room = max(errors.TEXT_LIMIT - len(ours) - 3, 0)
+    said = text if len(text) <= room else f"{text[:room]}…"
+    return "; ".join(part for part in (said, ours) if part)
 
 
 def broken(call: Call, exc: BaseException) -> ExstreamError:

@@ -14,16 +14,9 @@ import pytest
 from exstream_site import customer
 from typer.testing import CliRunner
 
-from millstream.cli.main import TREE, app
-from millstream.cli.tree import Branch, Leaf
+from millstream.cli.main import app
 
 SANDBOX = "import typer; from millstream.cli.sandbox_exstream import exstream; typer.run(exstream)"
-COMMANDS = {
-    "step": ("list_command", "show", "retry", "settle", "cancel"),
-    "intake": ("list_command", "show", "retry"),
-    "exstream": ("probe", "jobs", "job", "messages", "resources", "resolve", "generate", "trigger", "release", "stop",
-                 "reprocess", "state"),
-}  # fmt: skip
 Call = Callable[..., Any]
 
 
@@ -53,16 +46,16 @@ def environment(tmp_path: Path, database_url: str) -> Iterator[dict[str, str]]:
             f'client_id = "{doors["client_id"]}"\nclient_secret = "{doors["client_secret"]}"\n',
             encoding="utf-8",
         )
-        yield {"MILLSTREAM_CONFIG": str(tmp_path / "millstream.toml"), "MILLSTREAM_DATABASE__URL": database_url}
+        yield {
+            "MILLSTREAM_CONFIG": str(tmp_path / "millstream.toml"),
+            "MILLSTREAM_DATABASE__URL": database_url,
+            "EWS_URL": doors["ews_url"],
+        }
 
 
 @pytest.fixture
-def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
+def call(environment: dict[str, str]) -> Iterator[Call]:
     """Call a command; with `--json` gives its answer, else its exit code and what it said."""
-    for branch, names in COMMANDS.items():
-        leaves = {name.removesuffix("_command"): Leaf(f"millstream.cli.{branch}:{name}", name) for name in names}
-        monkeypatch.setitem(TREE, branch, Branch(branch, leaves))
-
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
@@ -141,6 +134,86 @@ def test_wrong_usage_is_said_and_asks_nothing(call: Call, arguments, words) -> N
     code, said = call(*arguments)
     assert (code, words in said) == (2, True), said
     assert call("step", "list") == (0, "nothing is asked of Exstream\n")
+
+
+@pytest.mark.parametrize(
+    ("mode", "arguments", "words"),
+    [
+        ("off", ("exstream", "probe"), "exstream.mode is off"),
+        ("off", ("exstream", "jobs"), "exstream.mode is off"),
+        ("off", ("exstream", "release", "step", "x"), "exstream.mode is off"),
+        ("off", ("exstream", "state", "APPROVED", "x", "y"), "exstream.mode is off"),
+        ("files", ("exstream", "reprocess", "x"), "exstream.mode is files"),
+        ("local", ("exstream", "drop", "DRIVER"), "exstream.drop_folder is not set"),
+        ("local", ("exstream", "control", "a.opt", "a.pub"), "exstream.drop_folder is not set"),
+        ("local", ("exstream", "compose", "a.pub", "DRIVER"), "exstream.ews_url is not set"),
+        ("nonsense", ("exstream", "probe"), "exstream.mode is wrong"),
+        ("nonsense", ("exstream", "resolve", "x"), "exstream.mode is wrong"),
+    ],
+)
+def test_what_no_worker_could_carry_out_is_wrong_usage_and_asks_nothing(
+    call: Call, environment, driver: Path, mode: str, arguments, words: str
+) -> None:
+    environment["MILLSTREAM_EXSTREAM__MODE"] = mode
+    code, said = call(*(str(driver) if each == "DRIVER" else each for each in arguments))
+    assert (code, words in said) == (2, True), said
+    assert "Traceback" not in said
+    environment["MILLSTREAM_EXSTREAM__MODE"] = "local"
+    assert call("step", "list") == (0, "nothing is asked of Exstream\n")
+
+
+def test_a_setting_that_a_token_lacks_is_named_and_is_wrong_configuration(call: Call, environment) -> None:
+    code, said = call("exstream", "probe")
+    assert code == 0, said
+    environment["MILLSTREAM_EXSTREAM_TOKENS__LAYOUT"] = "ot2"
+    code, said = call("exstream", "probe")
+    assert (code, "exstream_tokens.otds_url" in said) == (2, True), said
+
+
+def test_a_span_of_more_days_than_a_calendar_has_is_wrong_usage(call: Call) -> None:
+    assert call("exstream", "jobs", "--days", "1e9")[0] == 2
+
+
+def test_files_for_an_engine_are_put_where_it_watches(call: Call, environment, driver: Path, tmp_path: Path) -> None:
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    environment |= {"MILLSTREAM_EXSTREAM__MODE": "files", "MILLSTREAM_EXSTREAM__DROP_FOLDER": str(watched)}
+    with running("-m", "millstream", "worker", **environment):
+        dropped = call("exstream", "drop", str(driver), "--name", "october.json", "--wait", "60", "--json")
+        asked = ("exstream", "control", "run.opt", "statements.pub", "--customer", "2", "--customer", "3")
+        more = (
+            "--customer",
+            "4",
+            "--run-date",
+            "2026-10-31",
+            "--file",
+            "DRIVER=/in/october.json",
+            "--switch",
+            "OFFLINE",
+        )
+        control = call(*asked, *more, "--wait", "60", "--json")
+    assert Path(dropped["result"]["file"]).read_bytes() == driver.read_bytes()
+    assert Path(dropped["result"]["file"]).name == f"october.step-{dropped['id']}.json"
+    assert Path(control["result"]["file"]).read_text("utf-8").splitlines() == [
+        "-PACKAGEFILE=statements.pub", "-FILEMAP=DRIVER,/in/october.json", "-OFFLINE", "-CUSTOMERLIST=2-4",
+        "-RUNDATE=10/31/2026",
+    ]  # fmt: skip
+    assert call("exstream", "drop", str(driver), "--name", "../x")[0] == 2
+    assert call("exstream", "control", "../x", "statements.pub")[0] == 2
+
+
+def test_an_engine_that_is_a_web_service_composes_and_its_outputs_come_in_as_a_run(
+    call: Call, environment, driver: Path, tmp_path: Path
+) -> None:
+    environment["MILLSTREAM_EXSTREAM__EWS_URL"] = environment["EWS_URL"]
+    asked = ("exstream", "compose", "statements.pub", str(driver), "--wait", "60")
+    with running("-m", "millstream", "worker", **environment):
+        code, said = call(*asked, "--out", str(tmp_path / "proof"))
+        assert code == 0, said
+        assert list((tmp_path / "proof").iterdir())
+        row = call(*asked, "--run", "by-hand", "--fact", "CustomerEmail=ada@example.com", "--json")
+        assert row["result"]["run"] == "by-hand"
+        assert call("exstream", "compose", "x", str(driver), "--fact", "=x", "--run", "y")[0] == 2
 
 
 def test_nothing_came_in_yet(call: Call) -> None:

@@ -163,6 +163,21 @@ def test_a_secret_comes_from_a_file(tmp_path: Path, load: Load) -> None:
     assert settings.gmail.client_secret.get_secret_value() == "hush"
 
 
+def test_each_secret_may_come_from_a_file_as_the_reference_says(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "secret").write_text("hush\n", encoding="utf-8")
+    plain = {
+        f"{section}.{name}"
+        for section, field in Settings.model_fields.items()
+        for name in getattr(field.annotation, "secrets", tuple)()
+        if "dict" not in str(field.annotation.model_fields[name].annotation)
+    }
+    assert "exstream_tokens.client_secret" in plain
+    assert [key for key in plain if f"{key}_file" not in keys()] == []
+    tokens = load('[exstream_tokens]\nclient_secret_file = "secret"\n').exstream_tokens
+    assert tokens.client_secret is not None
+    assert tokens.client_secret.get_secret_value() == "hush"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -229,3 +244,17 @@ def test_settings_do_not_change_once_read(load: Load) -> None:
     settings = load()
     with pytest.raises(ValueError, match="frozen"):
         settings.delivery.claim = 1  # type: ignore[misc]  # that it is refused is the point
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[intake_folder]\nencoding = "utf-9"', "encoding 'utf-9' is not known"),
+        ('[intake_pull]\nmessage_pattern = "("', "no regular expression"),
+        ('[intake_pull]\nmessage_pattern = "EX"', "needs two groups"),
+    ],
+)
+def test_what_a_door_would_stumble_over_later_is_refused_at_once(load: Load, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert words in _text(caught)

@@ -14,5 +14,5 @@ def line(moment: float, message: str, customer: str | None = None) -> str:
     """One line: the time as -TIMESTAMP_MESSAGES writes it, the id, the customer, the text."""
     identifier, _, text = message.partition(" ")
     about = f"Customer {customer}: " if customer is not None else ""
-    one_line = " ".join(text.split())
+    one_line = " ".join(text.split()).removeprefix(about[:1].lower() + about[1:])
     return f"{datetime.fromtimestamp(moment, UTC):%m/%d/%Y %H:%M:%S} {identifier} {about}{one_line}"
