@@ -68,7 +68,7 @@ async def transaction(pool: Pool, *, patience: float = _CHECKOUT_SECONDS) -> Asy
         DatabaseError: whatever psycopg raised in the block or at the commit, in our words.
     """
     with translated("a transaction"):
-        async with pool.connection(timeout=patience) as connection:
+        async with _lent(pool, patience) as connection:
             yield connection
 
 
@@ -80,7 +80,7 @@ async def single(pool: Pool, *, patience: float | None = None) -> AsyncIterator[
         DatabaseError: whatever psycopg raised in the block, in our words.
     """
     with translated("a statement"):
-        async with pool.connection(timeout=patience) as connection:
+        async with _lent(pool, patience) as connection:
             await connection.set_autocommit(True)
             try:
                 yield connection
@@ -89,6 +89,21 @@ async def single(pool: Pool, *, patience: float | None = None) -> AsyncIterator[
                     await connection.set_autocommit(False)
                 else:
                     await connection.close()  # in the middle of something: the pool makes a new one
+
+
+@asynccontextmanager
+async def _lent(pool: Pool, patience: float | None) -> AsyncIterator[Connection]:
+    """A connection of the pool, or the cancellation that came while we waited for it.
+
+    The pool waits by `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes in the same turn of the
+    loop as what is waited for (https://github.com/python/cpython/issues/86296): a worker would never stop.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    async with pool.connection(timeout=patience) as connection:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+        yield connection
 
 
 async def persist(
