@@ -12,7 +12,7 @@ from millstream.app.intake import reception
 from millstream.communication.model import Mode
 from millstream.config import ConfigError, Settings
 from millstream.config.errors import Problem
-from millstream.intake.smtp import MailMap, SmtpDoor, SmtpOptions
+from millstream.intake.smtp import EnvelopeRule, MailMap, SmtpDoor, SmtpOptions
 from millstream.intake.smtp.mapping import check_run_pattern
 
 
@@ -73,6 +73,7 @@ def _map(settings: Settings) -> MailMap:
         customer_header=smtp.customer_header,
         type_header=smtp.type_header,
         plus_as_customer=smtp.plus_as_customer,
+        envelopes=tuple(EnvelopeRule(**each.model_dump()) for each in smtp.envelopes),
         type=intake.type,
         stream=intake.stream,
         locale=intake.locale,

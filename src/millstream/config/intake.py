@@ -141,6 +141,17 @@ class IntakeHttpSettings(Section):
     )
 
 
+class EnvelopeRule(BaseModel):
+    """What a message counts as by its envelope."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sender: str = Field(default="*", description="Which MAIL FROM, as a pattern.")
+    recipient: str = Field(default="*", description="Which RCPT TO, as a pattern.")
+    stream: str = Field(default="", description="The stream.")
+    type: str = Field(default="", description="The type.")
+
+
 class IntakeSmtpSettings(Section):
     """The door for SMTP: what an Exstream or StreamServe SMTP connector is pointed at. Served by `millstream smtp`."""
 
@@ -168,6 +179,11 @@ class IntakeSmtpSettings(Section):
         default="X-Exstream-Customer", description="The header that names the customer; else the recipient."
     )
     type_header: str = Field(default="X-Exstream-Document", description="The header that names the type.")
+    envelopes: tuple[EnvelopeRule, ...] = Field(
+        default=(),
+        description="What tells stream and type where no header does: rules in order, the first that fits counts.",
+        json_schema_extra={"example": '[{sender = "billing@*", stream = "invoices", type = "invoice"}]'},
+    )
     plus_as_customer: bool = Field(
         default=False,
         description="`name+C17@example.com` in the envelope names the customer C17 and goes to name@example.com.",

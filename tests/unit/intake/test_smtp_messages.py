@@ -16,7 +16,7 @@ from millstream.intake.record import read_record
 from millstream.intake.smtp.data import Cut, Incoming
 from millstream.intake.smtp.mapping import Envelope, check_run_pattern, offers, run_key, word
 from millstream.intake.smtp.messages import arrival, record_of, unreadable
-from millstream.intake.smtp.options import MailMap
+from millstream.intake.smtp.options import EnvelopeRule, MailMap
 from millstream.mime import read_headers
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -163,6 +163,26 @@ def test_a_message_id_that_is_too_long_is_left_out_of_the_key() -> None:
 )
 def test_words_of_headers_become_words_of_records(told, made_of_it) -> None:
     assert word(told) == made_of_it
+
+
+def test_the_envelope_tells_stream_and_type_where_no_header_does() -> None:
+    rules = MailMap(
+        envelopes=(
+            EnvelopeRule(recipient="*@board.example", type="minutes"),
+            EnvelopeRule(sender="Billing@*", stream="invoices", type="invoice"),
+        ),
+        type="letter",
+    )
+
+    def told(content: bytes, sender: str = "billing@bank.example") -> list[tuple[str, str, str]]:
+        found = offer_of(content, "a@b.example", "c@board.example", rules=rules, sender=sender)
+        return [(each.facts["type"], each.facts["stream"], each.run_key.split("/")[1]) for each in found]
+
+    plain = b"Subject: x\r\n\r\nHello"
+    assert told(plain) == [("invoice", "invoices", "invoices"), ("minutes", "minutes", "minutes")]
+    assert told(plain, "other@bank.example")[0] == ("letter", "letter", "letter")
+    named = b"X-Exstream-Document: notice\r\n" + plain
+    assert told(named)[0] == ("notice", "invoices", "invoices")
 
 
 def test_run_keys_are_filled_in() -> None:

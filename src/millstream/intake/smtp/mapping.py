@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from string import Formatter
 
 from millstream.intake.consignment import Door, Kind, Offer
-from millstream.intake.smtp.options import MailMap
+from millstream.intake.smtp.options import EnvelopeRule, MailMap
 from millstream.mime import Headers
 from millstream.mime.address import plus_token
 from millstream.mime.charset import one_line
@@ -44,14 +45,16 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
     digest = hashlib.sha256(content).hexdigest()
     told = one_line(headers.get("Message-ID", ""), 2 * _LONGEST_ID).strip("<> ")
     named = told if 0 < len(told) <= _LONGEST_ID else "-"
-    kind = word(headers.text(rules.type_header)) or word(rules.type) or "document"
-    stream = word(headers.text(rules.stream_header)) or word(rules.stream or "") or kind
-    run = run_key(rules.run, stream=stream, type=kind, sender=envelope.sender, date=f"{now:%Y-%m-%d}")
     customer = one_line(headers.text(rules.customer_header), _LONGEST_NAME)
     shown = {each.address.lower(): each.name for each in mailboxes(headers.get("To", "")) if each.address and each.name}
     found = []
     for recipient in dict.fromkeys(map(_settled, envelope.recipients)):
         address, plus = _without_plus(recipient) if rules.plus_as_customer else (recipient, None)
+        by_envelope = _rule(envelope.sender, recipient, rules)
+        kind = word(headers.text(rules.type_header)) or word(by_envelope.type) or word(rules.type) or "document"
+        told_stream = word(headers.text(rules.stream_header)) or word(by_envelope.stream)
+        stream = told_stream or word(rules.stream or "") or kind
+        run = run_key(rules.run, stream=stream, type=kind, sender=envelope.sender, date=f"{now:%Y-%m-%d}")
         facts = {
             "recipient": address,
             "name": shown.get(recipient.lower()) or shown.get(address.lower()) or "",
@@ -81,6 +84,14 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
             )
         )
     return found
+
+
+def _rule(sender: str, recipient: str, rules: MailMap) -> EnvelopeRule:
+    for each in rules.envelopes:
+        fits = fnmatchcase(sender.lower(), each.sender.lower())
+        if fits and fnmatchcase(recipient.lower(), each.recipient.lower()):
+            return each
+    return EnvelopeRule()
 
 
 def word(text: str) -> str:

@@ -11,6 +11,16 @@ from millstream.communication.model import Mode, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeRule:
+    """What a message counts as by its envelope; `sender` and `recipient` are patterns, in any case."""
+
+    sender: str = "*"
+    recipient: str = "*"
+    stream: str = ""
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailMap:
     """Which header or address tells what, and what holds where none does."""
 
@@ -20,6 +30,8 @@ class MailMap:
     customer_header: str = "X-Exstream-Customer"
     type_header: str = "X-Exstream-Document"
     plus_as_customer: bool = False
+    envelopes: tuple[EnvelopeRule, ...] = ()
+    """The first that fits tells stream and type where no header does."""
     type: str = "document"
     stream: str | None = None
     """Without one, the type."""

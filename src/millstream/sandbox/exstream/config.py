@@ -1,10 +1,10 @@
 """How an Exstream sandbox is set up: one frozen value, from code, a TOML file or the command line."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from millstream.sandbox.exstream.faults import FaultRule
 from millstream.sandbox.exstream.flows import FlowModel, Output
@@ -150,3 +150,14 @@ class SandboxConfig(BaseModel):
     clock_rate: float = Field(default=1.0, ge=0, description="Sandbox seconds per real second; 0 freezes the clock.")
     seed: int = Field(default=1, description="Seed of fault rules that bring none of their own.")
     faults: tuple[FaultRule, ...] = Field(default=(), description="Fault rules that hold from the start.")
+
+    @model_validator(mode="after")
+    def _every_domain_is_there(self) -> Self:
+        known = {domain.name for domain in self.domains}
+        named = [(flow.name, flow.domain) for flow in self.flows]
+        named += [(one.name, one.domain) for one in self.communications]
+        named += [(one.name, one.domain) for one in self.resources]
+        for name, domain in named:
+            if domain and domain not in known:
+                raise ValueError(f"{name} is in the domain {domain}, which is none of {', '.join(known)}")
+        return self

@@ -49,7 +49,7 @@ async def test_the_first_line_says_where_everything_is_and_how_to_get_in(tmp_pat
     assert await process.wait() == 0
 
 
-@pytest.mark.parametrize("text", ["colour = 'red'", "[[flows]]\nservice = 'a/b'", "= ="])
+@pytest.mark.parametrize("text", ["colour = 'red'", "[[flows]]\nservice = 'a/b'", "[[flows]]\ndomain = 'x'", "= ="])
 async def test_settings_that_are_wrong_are_refused(tmp_path: Path, text: str) -> None:
     settings = tmp_path / "sandbox.toml"
     settings.write_text(text)
