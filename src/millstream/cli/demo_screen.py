@@ -101,10 +101,8 @@ def _gauge(lane: Mapping[str, Any], most: int) -> Text:
 def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, str], addresses: Sequence[str]) -> None:
     """The last words, and where to look: `where` names pages."""
     tell = partial(console.print, soft_wrap=True)
-    came = ", ".join(f"{number:,} by {door}" for door, number in outcome["doors"].items())
-    tell(f"\ncame in: {came}")
     tell(
-        f"{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
+        f"\n{outcome['accepted']:,} of {outcome['customers']:,} statements accepted in {outcome['seconds']} s "
         f"({outcome['per_second']}/s), {outcome['held']} held, {outcome['failed']} failed, "
         f"{outcome['uncertain']} uncertain; peak memory {outcome['peak_rss_mb']:.0f} MB"
     )
