@@ -82,11 +82,11 @@ def test_what_a_killed_process_left_half_written_is_removed_after_a_day(tmp_path
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_store_opens_while_others_write_into_it(tmp_path: Path) -> None:
-    open_store(str(tmp_path))
+async def test_a_store_opens_while_others_write_into_it(tmp_path: Path) -> None:
+    stored = await open_store(str(tmp_path)).put(b"of another process")
     # To whoever looks, a link to nothing is what a file is that was listed and has been renamed since.
     (tmp_path / "incoming" / "3-1").symlink_to(tmp_path / "renamed")
-    open_store(str(tmp_path))
+    assert await open_store(str(tmp_path)).get(stored.sha256) == b"of another process"
 
 
 async def test_a_full_disk_names_the_folder_and_leaves_nothing(small_disk: Path) -> None:

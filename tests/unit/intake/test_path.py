@@ -239,7 +239,8 @@ def test_a_pdf_under_another_media_type_is_protected_too(made, pdf):
 def test_a_password_of_the_record_goes_before_the_rule(made, pdf):
     terms = Terms(most_bytes=MOST, password=PasswordRule.parse("{customer.id}-password"))
     result = made(terms=terms, password="of the record", documents=[inline(pdf)])
-    opened(result.attachments[0].content, "of the record").close()
+    with opened(result.attachments[0].content, "of the record") as document:
+        assert document.is_encrypted
 
 
 @pytest.mark.parametrize("changes", [{"customer": {"id": "1"}}, {"password": "12345"}])
