@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Literal, Self
 
 import orjson
 
@@ -114,7 +114,109 @@ class Hold:
     """The sentence for the operator: what, to whom, what to do."""
 
 
-HOLD_REASONS = ("bad_recipient", "bad_data", "unreadable_document", "missing_document", "too_large", "bad_content")
+HOLD_REASONS = (
+    "bad_recipient",
+    "bad_data",
+    "unreadable_document",
+    "missing_document",
+    "too_large",
+    "bad_content",
+    "review",
+)
+"""The last is no fault: people are asked first (`Need`)."""
+
+ANSWER_LINK: Final = "https://answer.invalid/"
+"""Stands in a body for the link by which its reader answers. The lane that writes the letter puts the link in its
+place, so that no row of the database can answer for anybody (docs/decisions/0022)."""
+
+Gate = Literal["approval", "compliance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found in a communication."""
+
+    rule: str
+    pack: str
+    place: str
+    """Where, for people: `document 'policy.pdf', page 2`, `mail text`, `data.amount`."""
+    text: str
+    """What stands there, or what is missing; at most 300 characters."""
+    severity: Literal["error", "warning"] = "error"
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` stored."""
+        return cls(**{name: stored[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Whom a communication waits for: it leaves when every policy named so has let it."""
+
+    policy: str
+    gate: Gate
+    findings: tuple[Finding, ...] = ()
+    papers: tuple[Document, ...] = ()
+    """What reviewers see instead of the documents that leave, where those are under a password."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {
+            "policy": self.policy,
+            "gate": self.gate,
+            "findings": [finding.to_json() for finding in self.findings],
+            "papers": [paper.to_json() for paper in self.papers],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Inlined:
+    """A picture that a body shows by `cid:`; its bytes lie in the document store."""
+
+    cid: str
+    name: str
+    media_type: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterHints:
+    """What else a letter carries, where it is one in a conversation."""
+
+    inline: tuple[Inlined, ...] = ()
+    references: tuple[str, ...] = ()
+    """Message-IDs of the letters before it, the oldest first, with their angle brackets."""
+    thread_id: str | None = None
+    """Gmail's thread in the mailbox `only_from`."""
+    only_from: str | None = None
+    """The one mailbox that may carry it, because the thread lies there."""
+    amp: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {
+            "inline": [{name: getattr(each, name) for name in each.__slots__} for each in self.inline],
+            "references": list(self.references),
+            "thread_id": self.thread_id,
+            "only_from": self.only_from,
+            "amp": self.amp,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` stored; fields of other versions are ignored."""
+        return cls(
+            inline=tuple(Inlined(**each) for each in stored.get("inline", ())),
+            references=tuple(stored.get("references", ())),
+            thread_id=stored.get("thread_id"),
+            only_from=stored.get("only_from"),
+            amp=stored.get("amp"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +243,11 @@ class Communication:
     """Others who get the same; each copy is a delivery of its own."""
     consignment: int | None = None
     """What brought it in."""
+    needs: tuple[Need, ...] = ()
+    """Who must let it leave first; without a `hold` of its own it is held for `review` until they have."""
+    letter: LetterHints | None = None
+    replaces: str | None = None
+    """The key, in the same run, of the one whose place it takes after a review asked for changes."""
 
     @property
     def content_hash(self) -> str:
@@ -155,6 +262,8 @@ class Communication:
         ]
         if self.copies:
             seen.append([[copy.address, copy.name] for copy in self.copies])
+        if self.letter and (self.letter.inline or self.letter.amp):
+            seen.append([[each.sha256 for each in self.letter.inline], self.letter.amp])
         return hashlib.sha256(orjson.dumps(seen)).hexdigest()
 
 

@@ -49,19 +49,28 @@ WITH incoming AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:rows::json) AS i(
         key text, type text, customer text, template text, version text, locale text, stream text, recipient jsonb,
         copies jsonb, subject text, body_text text, body_html text, documents jsonb, source jsonb, source_hash text,
-        content_hash text, consignment_id bigint, deliveries json, disposition text, reason text, detail text)
+        content_hash text, consignment_id bigint, letter jsonb, only_from text, replaces text, needs json,
+        deliveries json, disposition text, reason text, detail text)
 ), added AS (
     INSERT INTO communication (run_id, key, type, customer, template, version, locale, stream, recipient, copies,
                                subject, body_text, body_html, documents, source, source_hash, content_hash,
-                               consignment_id)
+                               consignment_id, letter, replaces)
     SELECT :run_id, key, type, customer, template, version, locale, stream, recipient, copies, subject,
-           body_text, body_html, documents, source, source_hash, content_hash, consignment_id
+           body_text, body_html, documents, source, source_hash, content_hash, consignment_id,
+           nullif(letter, 'null'::jsonb), replaces
     FROM incoming
     ON CONFLICT (run_id, key) DO NOTHING
     RETURNING id, key, content_hash
+), awaited AS (
+    INSERT INTO hold (communication_id, policy, gate, findings, papers)
+    SELECT a.id, n.policy, n.gate, n.findings, n.papers
+    FROM incoming i JOIN added a USING (key)
+    CROSS JOIN LATERAL json_to_recordset(i.needs) AS n(policy text, gate text, findings jsonb, papers jsonb)
+    WHERE json_array_length(i.needs) > 0
+    ORDER BY a.id
 ), owed AS (
-    INSERT INTO delivery (token, communication_id, run_id, address, disposition, reason, detail)
-    SELECT w.token, a.id, :run_id, w.address,
+    INSERT INTO delivery (token, communication_id, run_id, address, only_from, disposition, reason, detail)
+    SELECT w.token, a.id, :run_id, w.address, i.only_from,
            CASE WHEN s.stream IS NULL THEN i.disposition ELSE 'held' END,
            CASE WHEN s.stream IS NULL THEN i.reason ELSE 'suppressed' END,
            CASE WHEN s.stream IS NULL THEN i.detail ELSE suppressed_because(s) END

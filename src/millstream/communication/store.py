@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from millstream.communication.errors import IllegalRunChange, RunMismatch, UnknownRun
-from millstream.communication.model import Communication, Mode, Policy, Recipient, Run, RunState, new_token
+from millstream.communication.model import Communication, Hold, Mode, Policy, Recipient, Run, RunState, new_token
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
 
@@ -232,7 +232,7 @@ class RunStore:
 
 
 def _row(communication: Communication) -> dict[str, Any]:
-    hold = communication.hold
+    hold = communication.hold or _for_review(communication)
     return {
         "key": communication.key,
         "type": communication.type,
@@ -251,6 +251,10 @@ def _row(communication: Communication) -> dict[str, Any]:
         "source": dict(communication.source),
         "source_hash": communication.source_hash,
         "content_hash": communication.content_hash,
+        "letter": communication.letter.to_json() if communication.letter else None,
+        "only_from": communication.letter.only_from if communication.letter else None,
+        "replaces": communication.replaces,
+        "needs": [need.to_json() for need in communication.needs],
         "deliveries": [
             {"token": new_token(), "address": each.address} for each in (communication.recipient, *communication.copies)
         ],
@@ -258,6 +262,13 @@ def _row(communication: Communication) -> dict[str, Any]:
         "reason": hold.reason if hold else None,
         "detail": hold.detail if hold else None,
     }
+
+
+def _for_review(communication: Communication) -> Hold | None:
+    if not communication.needs:
+        return None
+    asked = ", ".join(need.policy for need in communication.needs)
+    return Hold("review", f"people are asked first, by {asked}; `millstream review list` shows how far they are")
 
 
 def _recipient(recipient: Recipient) -> dict[str, str]:

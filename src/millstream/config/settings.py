@@ -19,6 +19,7 @@ from millstream.config.intake import (
     OutputSettings,
 )
 from millstream.config.reading import MailboxSettings, PushSettings, WebSettings
+from millstream.config.review import ReviewSettings
 from millstream.config.sections import (
     ComposerSettings,
     DatabaseSettings,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     intake_http: IntakeHttpSettings = IntakeHttpSettings()
     intake_smtp: IntakeSmtpSettings = IntakeSmtpSettings()
     intake_pull: IntakePullSettings = IntakePullSettings()
+    review: ReviewSettings = ReviewSettings()
     composer: ComposerSettings = ComposerSettings()
     logging: LoggingSettings = LoggingSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -1,0 +1,1 @@
+"""The only room that signs people in: OpenID Connect by the code flow, with Google among others."""
