@@ -4,6 +4,7 @@
 
     ReviewError
     ├── UnknownReview     no review has the number
+    ├── UnknownPolicy     no policy has the name
     ├── NotCounted        an answer, or another act, that does not count: decided before, not asked, an old round
     ├── BadPolicy         a policy file cannot be used; holds every problem that was found
     ├── BadRulePack       the same of a rule pack
@@ -24,6 +25,10 @@ class ReviewError(Exception):
 
 class UnknownReview(ReviewError):
     """No review has this number."""
+
+
+class UnknownPolicy(ReviewError):
+    """No policy has this name."""
 
 
 class NotCounted(ReviewError):
