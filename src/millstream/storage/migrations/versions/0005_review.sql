@@ -1,6 +1,7 @@
 -- Reviews: questions to people about content that is frozen by its hash, and what waits for their answers.
 -- What else a communication's letter carries: {inline, references, thread_id, amp}; and which one it takes the place of.
 ALTER TABLE communication ADD COLUMN letter jsonb, ADD COLUMN replaces text;
+CREATE INDEX communication_replaces ON communication (run_id, replaces) WHERE replaces IS NOT NULL;
 -- The one mailbox that may carry it, because its thread lies there.
 ALTER TABLE delivery ADD COLUMN only_from text;
 CREATE TABLE review (
