@@ -52,7 +52,7 @@ def after(calendar: Calendar | None, start: datetime, span: Span) -> datetime:
     for opening in _openings(calendar, at, step=1):
         if left == 0:
             here = min(max(_local(calendar, opening.day, wall), opening.opens), opening.closes)
-            return _forward(calendar, here, (opening.closes - opening.opens) * part)
+            return _forward(calendar, here, (opening.closes - opening.opens) * part) if part else here
         left -= 1
     raise NeverOpen(f"the calendar of {calendar.time_zone} has no {span} to come")
 
@@ -73,7 +73,7 @@ def before(calendar: Calendar | None, end: datetime, span: Span) -> datetime:
     for opening in _openings(calendar, at, step=-1):
         if left == 0:
             here = min(max(_local(calendar, opening.day, wall), opening.opens), opening.closes)
-            return _backward(calendar, here, (opening.closes - opening.opens) * part)
+            return _backward(calendar, here, (opening.closes - opening.opens) * part) if part else here
         left -= 1
     raise NeverOpen(f"the calendar of {calendar.time_zone} has no {span} behind it")
 

@@ -6,6 +6,7 @@
     ├── UnknownReview     no review has the number
     ├── UnknownPolicy     no policy has the name
     ├── NotCounted        an answer, or another act, that does not count: decided before, not asked, an old round
+    ├── BadDelegation     a delegation that cannot hold
     ├── BadPolicy         a policy file cannot be used; holds every problem that was found
     ├── BadRulePack       the same of a rule pack
     └── LinkRefused       a link or a form that is not one of ours, or is no longer good
@@ -38,6 +39,10 @@ class NotCounted(ReviewError):
         """`message` is for people."""
         super().__init__(message)
         self.refusal = refusal
+
+
+class BadDelegation(ReviewError):
+    """A delegation that cannot hold; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

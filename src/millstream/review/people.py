@@ -64,21 +64,35 @@ class People:
 
     def settled(self, policy: Policy, subject: Subject) -> Policy:
         """A policy with addresses in place of names, and Exstream's levels as stages: as it stands for one round."""
-        rungs = [rung.model_copy(update={"ask": self._addresses(rung.ask) or rung.ask}) for rung in policy.ladder]
-        rights = {name: self._addresses(getattr(policy.people, name)) for name in ("may_overrule", "may_reassign")}
+        rungs = [rung.model_copy(update={"ask": self.addresses(rung.ask) or rung.ask}) for rung in policy.ladder]
+        rights = {name: self.addresses(getattr(policy.people, name)) for name in ("may_overrule", "may_reassign")}
         stages = tuple(each for stage in policy.stages for each in self._settle(stage, subject.domain))
         people = policy.people.model_copy(update=rights)
         return policy.model_copy(update={"stages": stages, "ladder": tuple(rungs), "people": people})
+
+    def addresses(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Of people, groups and groups of groups, once each, in order."""
+        return self._index.addresses(names)
+
+    def delegated(self) -> list[StandIn]:
+        """The delegations of the files, their days in UTC."""
+        found = []
+        for each in self._book.delegations:
+            giver, taker = self.addresses([each.from_])[:1], self.addresses([each.to])[:1]
+            if giver and taker:
+                until = midnight(None, each.until + timedelta(days=1)) if each.until else None
+                found.append(StandIn(giver[0], taker[0], midnight(None, each.since), until, each.policy))
+        return found
 
     # What the machine asks
 
     def stage(self, policy: Policy, n: int, *, without: Collection[str], at: datetime) -> tuple[Asked, ...]:
         """Who is asked in a stage, once each, delegations resolved; nobody of `without`."""
-        return self._asked(policy, self._addresses(policy.stages[n].ask), without, at)
+        return self._asked(policy, self.addresses(policy.stages[n].ask), without, at)
 
     def rung(self, policy: Policy, n: int, *, without: Collection[str], at: datetime) -> tuple[Asked, ...]:
         """Who is asked by the n-th rung of the ladder, from 1."""
-        return self._asked(policy, self._addresses(policy.ladder[n - 1].ask), without, at)
+        return self._asked(policy, self.addresses(policy.ladder[n - 1].ask), without, at)
 
     def stands_in(self, policy: Policy, address: str, *, without: Collection[str], at: datetime) -> Asked | None:
         """Who answers for somebody now; None: nobody does, or only people of `without`."""
@@ -120,11 +134,11 @@ class People:
 
     def may_overrule(self, policy: Policy, address: str) -> bool:
         """Whether somebody may decide alone."""
-        return self._index.canonical(address) in self._addresses(policy.people.may_overrule)
+        return self._index.canonical(address) in self.addresses(policy.people.may_overrule)
 
     def may_reassign(self, policy: Policy, address: str) -> bool:
         """Whether somebody may hand on the questions of others."""
-        return self._index.canonical(address) in self._addresses(policy.people.may_reassign)
+        return self._index.canonical(address) in self.addresses(policy.people.may_reassign)
 
     def calendar(self, policy: Policy) -> Calendar | None:
         """Of its lengths of time; None: every hour counts, also where a file has lost the calendar since."""
@@ -150,7 +164,7 @@ class People:
         return tuple(asked)
 
     def _settle(self, stage: Stage, domain: str) -> Iterable[Stage]:
-        named = self._addresses(stage.ask)
+        named = self.addresses(stage.ask)
         levels = self._approvers(domain) if stage.exstream and self._approvers else ()
         if not levels:
             return [stage.model_copy(update={"ask": named})]
@@ -161,9 +175,6 @@ class People:
             # Stays marked where none of the users is known here: nobody is asked then, and the question climbs.
             found.append(stage.model_copy(update={"ask": asked, "exstream": not asked}))
         return found
-
-    def _addresses(self, names: Iterable[str]) -> tuple[str, ...]:
-        return self._index.addresses(names)
 
     def _person(self, address: str) -> Asked:
         person = self._index.people.get(address)
@@ -232,3 +243,34 @@ def stand_in_of(row: Mapping[str, Any]) -> StandIn:
     """A delegation as the store has it."""
     since, until = row["since"], row["until"]
     return StandIn(row["address"], row["to_address"], since, until, row["policy"])
+
+
+def circle(links: Sequence[StandIn]) -> str | None:
+    """What is wrong with who delegates to whom: at some time it leads in a circle, or over too many; else None."""
+    nexts = _by_address(links)
+
+    def walk(last: StandIn, passed: tuple[str, ...]) -> str | None:
+        chain = (*passed, last.address, last.to)
+        told = " → ".join(chain)
+        if last.to in chain[:-1]:
+            return f"delegations lead in a circle: {told}"
+        if len(chain) - 1 > LONGEST_CHAIN:
+            return f"more than {LONGEST_CHAIN} people in a row would pass questions on: {told}"
+        for each in nexts.get(last.to, ()):
+            both = _both(last, each)
+            if both is not None and (problem := walk(both, chain[:-1])):
+                return problem
+        return None
+
+    return next(filter(None, (walk(each, ()) for each in links)), None)
+
+
+def _both(one: StandIn, next_one: StandIn) -> StandIn | None:
+    """The second of two delegations while the first holds too; None where that is never."""
+    if None not in {one.policy, next_one.policy} and one.policy != next_one.policy:
+        return None
+    ends = [each.until for each in (one, next_one) if each.until is not None]
+    since, until = max(one.since, next_one.since), min(ends, default=None)
+    if until is not None and until <= since:
+        return None
+    return replace(next_one, since=since, until=until, policy=one.policy or next_one.policy)

@@ -186,6 +186,10 @@ SELECT r.*,
      WHERE p.review_id = r.id) AS papers
 FROM review r WHERE r.id = :id;
 
+-- name: lock_delegations!
+-- One delegation is made at a time: two that lead in a circle together would each look right.
+SELECT pg_advisory_xact_lock(hashtext('review_delegation'));
+
 -- name: delegate^
 -- Somebody answers for somebody else from a time on.
 INSERT INTO review_delegation (address, to_address, policy, since, until, actor, at)
@@ -206,3 +210,9 @@ SELECT count(*) AS reviews FROM woken;
 -- name: end_delegation^
 -- It holds no more.
 UPDATE review_delegation SET ended_at = :now WHERE id = :id AND ended_at IS NULL RETURNING address, to_address;
+
+-- name: put_off^
+-- What is due first cannot be done for a reason that lies with us: others go on, and it is tried again.
+UPDATE review SET due_at = :now::timestamptz + make_interval(secs => :seconds)
+WHERE id = (SELECT id FROM review WHERE due_at <= :now ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id;
