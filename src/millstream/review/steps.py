@@ -168,7 +168,7 @@ class Steps:
         facts = _facts(event)
         await self.desk.note_step(conn, number, "done", facts)
         if before is not None and before["step_state"] in {"refused", "unclear"}:
-            await self._tell(conn, review, {"what": "step_done", **facts})
+            await self._tell(conn, review, {"what": "done", **facts})
 
     async def _failed(self, conn: Connection, event: StepEvent) -> None:
         await self._trouble(conn, event, "refused")
