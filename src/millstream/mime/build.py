@@ -81,7 +81,8 @@ def _pieces(letter: Letter, *, smtputf8: bool) -> list[_Piece]:
     seed = blake2b(letter.delivery_token.encode(), digest_size=12).hexdigest()
     fields, body = _alternative(_bodies(letter, f"=_{seed}_r"), f"=_{seed}_a")
     if letter.attachments:
-        parts: list[_Part] = [(fields, body), *((attachment_head(each), [each]) for each in letter.attachments)]
+        parts: list[_Part] = [(fields, body)]
+        parts += [(attachment_head(each), [each]) for each in letter.attachments]
         # "=_" occurs neither in base64 nor in quoted-printable, and a body that holds "--=_" is never sent as 7bit.
         fields, body = _multipart("mixed", parts, f"=_{seed}_m")
     return [head, fields.encode(), b"\r\n", *body]

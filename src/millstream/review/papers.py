@@ -1,7 +1,7 @@
 """The raw mails of a review, kept as evidence: what was really sent to people, and what they really answered.
 
-Gmail replaces the Message-ID of what is sent, so it is known only from the sent message itself; the delivery's record and
-the next mail of the conversation get it from here.
+Gmail replaces the Message-ID of what is sent, so it is known only from the sent message itself; the delivery's record
+and the next mail of the conversation get it from here.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class Papers(Statements):
     async def _fetch_sent(self, mail: Mapping[str, Any], delivery: Mapping[str, Any]) -> None:
         try:
             raw = await self._raw(delivery["mailbox"], delivery["message_id"])
-            headers = read_headers(raw)
-            if (headers.get(HEADER_DELIVERY) or "").strip() != mail["token"]:
-                raise _NotIt(f"message {delivery['message_id']} is not delivery {mail['token']}")
+            message_id = _message_id(raw, mail["token"])
             stored = await self._documents.put(raw)
         except (NotFound, _NotIt) as error:  # it was deleted, or a person settled it: nothing is there to keep
             log.warning("review.paper_gone", mail=mail["id"], error=str(error))
@@ -85,7 +83,6 @@ class Papers(Statements):
             log.info("review.paper_later", mail=mail["id"], error=str(error))
             await self._later(mail, 5.0)
             return
-        message_id = _bare(headers.get("Message-ID"))
         await self._one(queries.paper_kept.sql, {"mail": mail["id"], "sha256": stored.sha256, "rfc822_id": message_id})
 
     async def _later(self, mail: Mapping[str, Any], seconds: float) -> None:
@@ -116,6 +113,9 @@ class _NotIt(Exception):
     """What was fetched is not what it should be."""
 
 
-def _bare(message_id: str | None) -> str | None:
-    text = (message_id or "").strip().removeprefix("<").removesuffix(">")
-    return text or None
+def _message_id(raw: bytes, token: str) -> str | None:
+    """The Message-ID of a sent message that must be this delivery's; without its brackets."""
+    headers = read_headers(raw)
+    if (headers.get(HEADER_DELIVERY) or "").strip() != token:
+        raise _NotIt(f"the message is not delivery {token}")
+    return (headers.get("Message-ID") or "").strip().removeprefix("<").removesuffix(">") or None
