@@ -18,6 +18,7 @@ from millstream.review.model import (
     Content,
     Decision,
     How,
+    Paper,
     Refusal,
     Review,
     Seat,
@@ -173,6 +174,7 @@ class Row:
     number: int
     name: str
     standing: Standing
+    locale: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +206,8 @@ class Pages:
         self._desk = desk
         self._links = links
 
-    async def rows(self, link: str) -> tuple[str, list[Row]]:
-        """The address that a mail went to, and the cases that it asks about.
+    async def rows(self, link: str) -> list[Row]:
+        """The cases that a mail asks about.
 
         Raises:
             LinkRefused: it is no link of ours.
@@ -216,8 +218,8 @@ class Pages:
             case = await self._desk.case(each.review_id)
             seat = _seat(case.review, each, asked.address)
             if seat is not None:
-                rows.append(Row(each.number, _named(case), standing(case.review, seat)))
-        return asked.address, rows
+                rows.append(Row(each.number, _named(case), standing(case.review, seat), seat.locale))
+        return rows
 
     async def sheet(self, link: str, number: int | None, *, browser: str, signed: SignedIn | None) -> Sheet:
         """What one case's page shows.
@@ -274,7 +276,7 @@ class Pages:
         """Let a form count.
 
         Raises:
-            LinkRefused: it was not made for this browser and this question; `why` is `forged`.
+            LinkRefused: it was not made for this browser and this question; `why` is `form`.
         """
         self._believe(sheet, posted, browser)
         if sheet.locked:
@@ -297,16 +299,24 @@ class Pages:
         facts = {"delivery": sheet.link.partition(".")[0], **evidence}
         return await self._apply(sheet, Verdict.APPROVE, "", How.ONE_CLICK, facts)
 
-    async def paper(self, sheet: Sheet, n: int) -> tuple[str, str, bytes]:
-        """Name, media type and bytes of the n-th paper, the first being 1, of the round that the link is about.
+    def shown(self, sheet: Sheet, n: int) -> Paper:
+        """The n-th paper, the first being 1, of the round that the link is about.
 
         Raises:
             LinkRefused: there is none, or it may not be shown.
-            StorageError: it cannot be read.
         """
         if sheet.locked or not shows_papers(sheet) or not 1 <= n <= len(sheet.content.papers):
             raise LinkRefused("unknown")
-        paper = sheet.content.papers[n - 1]
+        return sheet.content.papers[n - 1]
+
+    async def paper(self, sheet: Sheet, n: int) -> tuple[str, str, bytes]:
+        """Name, media type and bytes of such a paper.
+
+        Raises:
+            LinkRefused: as `shown`.
+            StorageError: it cannot be read.
+        """
+        paper = self.shown(sheet, n)
         return paper.name, paper.media_type, await self._desk.document(paper.sha256)
 
     async def former(self, sheet: Sheet, n: int) -> bytes | None:
@@ -315,9 +325,7 @@ class Pages:
             return None
         return await self._desk.document(sheet.before.papers[n - 1].sha256)
 
-    async def _apply(
-        self, sheet: Sheet, verdict: Verdict, text: str, how: How, evidence: Mapping[str, str]
-    ) -> Outcome:
+    async def _apply(self, sheet: Sheet, verdict: Verdict, text: str, how: How, evidence: Mapping[str, str]) -> Outcome:
         answered = Answered(
             address=sheet.seat.address,
             verdict=verdict,
@@ -339,17 +347,15 @@ class Pages:
         return asked
 
     def _word(self, link: str, number: int, seat: Seat, content_hash: str, browser: str) -> str:
-        return self._links.sign(
-            "form", link, str(number), str(seat.round), content_hash, str(seat.version), browser
-        )
+        return self._links.sign("form", link, str(number), str(seat.round), content_hash, str(seat.version), browser)
 
     def _believe(self, sheet: Sheet, posted: Posted, browser: str) -> None:
         """Its word must be the one that we made for what it says itself; whether that is still so comes later."""
         said = (sheet.link, str(sheet.number), posted.round, posted.hash, posted.version, browser)
         if not browser or not self._links.holds(posted.word, "form", *said):
-            raise LinkRefused("forged")
+            raise LinkRefused("form")
         if posted.round != str(sheet.seat.round):
-            raise LinkRefused("forged")
+            raise LinkRefused("form")
 
 
 def new_browser() -> str:

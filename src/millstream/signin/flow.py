@@ -64,8 +64,10 @@ class SignIn:
         """Seconds that a sign-in counts."""
         return self._options.lasts
 
-    async def begin(self, purpose: str, *, hint: str = "") -> Begun:
-        """Begin a sign-in for one purpose; `hint` is the address that is expected.
+    async def begin(self, purpose: str, *, hint: str = "", choose: bool = False) -> Begun:
+        """Begin a sign-in for one purpose.
+
+        `hint` is the address that is expected; with `choose` the provider lets people choose among their accounts.
 
         Raises:
             BadIssuer, ProviderAway: the provider cannot be used now.
@@ -83,6 +85,7 @@ class SignIn:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
             **({"login_hint": hint} if hint else {}),
+            **({"prompt": "select_account"} if choose else {}),
         }
         joint = "&" if "?" in document.authorize else "?"
         cookie = self._sealed("begun", {"chance": chance, "for": purpose}, _BEGUN_FOR)

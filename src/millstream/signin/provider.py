@@ -28,6 +28,8 @@ _KEPT = 3600.0
 """Seconds that what a provider publishes is believed to be so."""
 _GAP = 10.0
 """Seconds between two looks for a key that nobody knows: anybody can send tokens that name some."""
+_FEWEST_BITS = 2048
+_PLACES = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -119,15 +121,18 @@ class Provider:
     def _read(self, told: Mapping[str, Any]) -> Document:
         said = told.get("issuer")
         if not isinstance(said, str) or said.rstrip("/") != self._issuer:
-            raise BadIssuer(f"{self._issuer} says that it is {said!r}; set review.oidc_issuer to what it says, or mend it")
-        places = [told.get(f"{name}_endpoint") for name in ("authorization", "token")] + [told.get("jwks_uri")]
-        for place in places:
-            if not isinstance(place, str):
-                raise BadIssuer(f"{self._issuer} publishes no authorization_endpoint, token_endpoint or jwks_uri")
-            _checked_address(place, local=self._local)
+            raise BadIssuer(f"{self._issuer} says that it is {said!r}; review.oidc_issuer must be what it says")
+        authorize, token, keys = (self._place(told, name) for name in _PLACES)
         methods = told.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         names_itself = told.get("authorization_response_iss_parameter_supported") is True
-        return Document(said, *map(str, places), "client_secret_basic" not in methods, names_itself)
+        return Document(said, authorize, token, keys, "client_secret_basic" not in methods, names_itself)
+
+    def _place(self, told: Mapping[str, Any], name: str) -> str:
+        place = told.get(name)
+        if not isinstance(place, str):
+            raise BadIssuer(f"{self._issuer} publishes no {name}")
+        _checked_address(place, local=self._local)
+        return place
 
     def _found(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
         fitting = []
@@ -185,12 +190,10 @@ def _public(each: Mapping[str, Any], algorithm: str) -> jwt.PyJWK | None:
         return None
     try:
         # Only the public part: a key that came with its private one is still read as a public key.
-        key = jwt.PyJWK.from_dict({name: each[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in each}, algorithm)
+        public = {name: each[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in each}
+        key = jwt.PyJWK.from_dict(public, algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     if kind == "RSA" and key.key.key_size < _FEWEST_BITS:
         return None
     return key
-
-
-_FEWEST_BITS = 2048

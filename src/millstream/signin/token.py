@@ -62,7 +62,10 @@ def _claims(token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any]:
     try:
         # The signature alone: each claim is checked here, by our clock, with a word of its own.
         claims: Mapping[str, Any] = jwt.decode(
-            token, key.key, algorithms=[algorithm], options=dict.fromkeys(names, False)  # type: ignore[arg-type]  # all are options
+            token,
+            key.key,
+            algorithms=[algorithm],
+            options=dict.fromkeys(names, False),  # type: ignore[arg-type]  # all are options
         )
     except jwt.InvalidSignatureError:
         raise SignInRefused("signature", "the token's signature does not hold") from None

@@ -21,7 +21,7 @@ Content = Callable[[], Awaitable[bytes]]
 
 
 class Pictures:
-    """Draws in threads, a few at once, and keeps what was drawn up to 64 MB. What cannot be drawn is None, or 0 pages."""
+    """Draws in threads, a few at once, and keeps 64 MB of what was drawn. What cannot be drawn is None, or 0 pages."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Any, ...], tuple[int, Any]] = OrderedDict()
@@ -30,7 +30,7 @@ class Pictures:
 
     async def pages(self, sha256: str, content: Content) -> int:
         """How many pages a PDF has; 0 for what is none."""
-        return int(await self._made(("pages", sha256), lambda pdf: page_count(pdf), content) or 0)
+        return int(await self._made(("pages", sha256), page_count, content) or 0)
 
     async def page(self, sha256: str, n: int, content: Content) -> bytes | None:
         """The n-th page as PNG, the first being 1."""
@@ -39,7 +39,7 @@ class Pictures:
 
     async def texts(self, sha256: str, content: Content) -> list[str]:
         """The text of each page."""
-        return list(await self._made(("texts", sha256), lambda pdf: page_texts(pdf), content) or ())
+        return list(await self._made(("texts", sha256), page_texts, content) or ())
 
     async def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What `make` gives, made once."""

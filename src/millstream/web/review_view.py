@@ -136,10 +136,10 @@ def several(rows: Sequence[Row], *, chosen: str) -> str:
     )
 
 
-def message(name: str, language: str, *, again: str = "", up: str = "", said: str = "") -> str:
+def message(name: str, language: str, *, again: str = "", up: str = "") -> str:
     """A page that says one thing: `name` is that of its sentences."""
     words = words_of(language)
-    told = {"title": words[f"{name}_title"], "said": words[said or name]}
+    told = {"title": words[f"{name}_title"], "said": words[name]}
     return _templates.get_template("message.html").render(words=words, lang=language, up=up, again=again, **told)
 
 
@@ -152,37 +152,40 @@ def written(posted: Posted | None) -> Mapping[str, str]:
 
 def size(octets: int) -> str:
     """A document's size for people."""
-    if octets < 1_000:
-        return f"{octets} B"
-    return f"{octets / 1_000:,.0f} KB" if octets < 1_000_000 else f"{octets / 1_000_000:,.1f} MB"
+    for unit, most in (("B", 1e3), ("KB", 1e6)):
+        if octets < most:
+            return f"{octets / most * 1e3:,.0f} {unit}"
+    return f"{octets / 1e6:,.1f} MB"
 
 
 def _standing(sheet: Sheet, words: Mapping[str, str], *, used: bool) -> _Standing:
     stands = _Standing([words["used"]] if used else [])
-    notes = stands.notes
-    match sheet.standing:
-        case "decided":
-            _decided(sheet, words, stands)
-        case "superseded":
-            notes.append(words["superseded"].format(round=sheet.seat.round))
-            if sheet.asked_again:
-                notes.append(words["asked_again"])
-        case "handed_on":
-            notes.append(words["handed_on"])
-            if sheet.handed_to:
-                notes.append(words["handed_to"].format(person=sheet.handed_to))
-        case "answered":
-            notes.append(words["waits"])
-        case "closed" | "cancelled":
-            notes.append(words[sheet.standing])
-        case "open":
-            pass
     if (mine := sheet.seat.answered) is not None and not sheet.locked:
         told = {"verdict": words[f"verdict_{mine.verdict}"], "time": _moment(sheet, mine.at)}
-        notes.insert(1 if used else 0, words["answered"].format(**told))
+        stands.notes.append(words["answered"].format(**told))
         if mine.text:
             stands.said.append(_Told(words["mine"], _cut(mine.text, MOST_WORDS)))
+    if sheet.standing == "decided":
+        _decided(sheet, words, stands)
+    else:
+        stands.notes += _stands(sheet, words)
     return stands
+
+
+def _stands(sheet: Sheet, words: Mapping[str, str]) -> list[str]:
+    match sheet.standing:
+        case "superseded":
+            told = [words["superseded"].format(round=sheet.seat.round)]
+            return [*told, words["asked_again"]] if sheet.asked_again else told
+        case "handed_on":
+            told = [words["handed_on"]]
+            return [*told, words["handed_to"].format(person=sheet.handed_to)] if sheet.handed_to else told
+        case "answered":
+            return [words["waits"]]
+        case "closed" | "cancelled":
+            return [words[sheet.standing]]
+        case _:
+            return []
 
 
 def _decided(sheet: Sheet, words: Mapping[str, str], stands: _Standing) -> None:
