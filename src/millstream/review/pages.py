@@ -281,14 +281,18 @@ class Pages:
         self._believe(sheet, posted, browser)
         if sheet.locked:
             return Outcome("sign_in")
-        if sheet.form is None or posted.version != str(sheet.seat.version):
+        if sheet.form is not None and posted.version != str(sheet.seat.version):
             return Outcome("late", "used")
-        if (fault := _fault(sheet.case.policy, posted)) is not None:
+        if sheet.form is not None and (fault := _fault(sheet.case.policy, posted)) is not None:
             return Outcome("again", fault)
         evidence = {"delivery": sheet.link.partition(".")[0]}
         if sheet.signed is not None:
             evidence |= {"email": sheet.signed.email, "subject": sheet.signed.subject, "issuer": sheet.signed.issuer}
-        return await self._apply(sheet, Verdict(posted.verdict), posted.text.strip(), How.PAGE, evidence)
+        # Where no answer is taken any more the desk refuses it, and keeps that it was given.
+        verdict = Verdict(posted.verdict) if posted.verdict in set(Verdict) else None
+        if verdict is None:
+            return Outcome("late", "used")
+        return await self._apply(sheet, verdict, posted.text.strip()[:MOST_WORDS], How.PAGE, evidence)
 
     async def click(self, sheet: Sheet, *, evidence: Mapping[str, str]) -> Outcome:
         """Let Gmail's one click approve. The caller has proved that it was Gmail's, for our domain."""

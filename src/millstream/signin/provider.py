@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,8 +110,9 @@ class Provider:
         if document.by_post:
             return await self._json("POST", document.token, form={**form, "client_id": client, "client_secret": secret})
         # RFC 6749 §2.3.1: both are form-encoded before they become a user name and a password.
-        basic = aiohttp.BasicAuth(quote(client, safe=""), quote(secret, safe=""), encoding="utf-8").encode()
-        return await self._json("POST", document.token, form={**form}, headers={"Authorization": basic})
+        pair = f"{quote(client, safe='')}:{quote(secret, safe='')}"
+        headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        return await self._json("POST", document.token, form={**form}, headers=headers)
 
     async def close(self) -> None:
         """End all connections; a later call opens new ones."""
