@@ -62,7 +62,7 @@ class _Checker:
         yield from self._unknown(members, key)
         if _circular(self._book, name):
             yield key, "is a member of itself"
-        elif not self._count(members):
+        elif not members:
             yield key, "has no members; name some, or take it out"
 
     def _delegations(self, file: PolicyFile) -> Found:
@@ -105,11 +105,9 @@ class _Checker:
             place, need, count = f"stages[{number}]", stage.need, self._count(stage.ask)
             if stage.exstream and policy.concerns not in {"resource", "flow_step"}:
                 yield f"{place}.exstream", "is for resources and flow steps: nothing else has a domain in Exstream"
-            if stage.exstream:
-                continue
-            if not count:
-                yield f"{place}.ask", "asks nobody"
-            elif need.of is not None and need.of != count:
+            if stage.exstream or not count or list(self._unknown(stage.ask, place)):
+                continue  # not known before it is asked, or said elsewhere
+            if need.of is not None and need.of != count:
                 yield f"{place}.need", f"says of {need.of}, and it asks {count} people"
             elif need.kind == "some" and need.needed > count:
                 yield f"{place}.need", f"wants {need.needed} to approve, and it asks {count} people"

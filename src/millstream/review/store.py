@@ -287,7 +287,13 @@ def sighting_of(evidence: Mapping[str, str]) -> int | None:
 
 def dumps(value: Any) -> str:
     """JSON that a column can hold: people write what no column can."""
-    return orjson.dumps(_legible(value)).decode()
+    try:
+        found = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # half a character, or a mapping that is no dictionary
+        found = b""
+    if not found or b"\\u0000" in found:
+        found = orjson.dumps(_legible(value))
+    return found.decode()
 
 
 def legible(text: str) -> str:

@@ -36,6 +36,8 @@ class Room:
     now: datetime
     decisions: list[tuple[int | None, Decision]] = field(default_factory=list)
     begun: bool = False
+    broken: int | None = None
+    """The review whose decision cannot be finished."""
 
     def pass_time(self, **length: float) -> None:
         self.now += timedelta(**length)
@@ -88,6 +90,8 @@ def make_room(pool: Pool, **policy: Any) -> Room:
     made = book(**policy)
 
     async def finish(_conn: Connection, review: Review, decision: Decision, _policy: Policy) -> None:
+        if review.id == room.broken:
+            raise RuntimeError("cannot be finished")
         room.decisions.append((review.id, decision))
 
     async def begun(_conn: Connection, _review: Review) -> bool:

@@ -113,7 +113,7 @@ class Reviews(RuleBasedStateMachine):
             [seat] = [each for each in self.review.seats if each.answered and each not in before.seats]
             old = next(each for each in before.waiting() if each.address == seat.address)
             assert (old.round, old.stage) == (before.round, before.stage)
-            assert happening.hash == before.content.hash
+            assert (happening.round, happening.hash) == (before.round, before.content.hash)
 
     def _look(self, follows: tuple[Consequence, ...]) -> None:
         decisions = [each.decision for each in follows if isinstance(each, Decided)]
