@@ -3,6 +3,8 @@
 ALTER TABLE communication ADD COLUMN letter jsonb, ADD COLUMN replaces text;
 -- The one mailbox that may carry it, because its thread lies there.
 ALTER TABLE delivery ADD COLUMN only_from text;
+CREATE INDEX delivery_only_from ON delivery (only_from)
+    WHERE only_from IS NOT NULL AND disposition = 'queued' AND mailbox IS NULL;
 CREATE TABLE review (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     policy      text        NOT NULL,
