@@ -7,12 +7,17 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from millstream.app.house import House
 from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.drill import Drill
+from millstream.review.desk import ReviewDesk
+from millstream.review.model import Decision, Review
 from millstream.review.options import Point, ReviewOptions
-from millstream.review.policy import PolicyBook, Site
+from millstream.review.people import People
+from millstream.review.policy import Policy, PolicyBook, Site
 from millstream.review.policy_load import load
+from millstream.storage.pool import Connection
 
 KEY_FILE: Final = "review.key"
 
@@ -62,6 +67,32 @@ def policy_book(settings: Settings) -> PolicyBook:
         advice = f"Name its mailboxes: senders.pools = {{ {review.pool} = [...] }}, or another pool in review.pool."
         raise ConfigError([Problem("the configuration", "review.pool", f"{review.pool!r} has no mailbox", advice)])
     return book
+
+
+def review_desk(house: House) -> ReviewDesk:
+    """The only writer of reviews, with the policies as they stand now.
+
+    Raises:
+        BadPolicy, ConfigError: as `policy_book`.
+    """
+    book = policy_book(house.settings)
+    follows = _Nothing()
+    begun, drill = follows.begun, review_drill(house.settings)
+    desk = ReviewDesk(book, People(book), finish=follows.finish, begun=begun, drill=drill)
+    follows.desk = desk
+    return desk
+
+
+class _Nothing:
+    """What follows from decisions as long as no steps are built in: a note that nothing does."""
+
+    desk: ReviewDesk
+
+    async def finish(self, conn: Connection, review: Review, decision: Decision, policy: Policy) -> None:  # noqa: ARG002  the port's
+        await self.desk.note_step(conn, review.id or 0, "none", {})
+
+    async def begun(self, conn: Connection, review: Review) -> bool:  # noqa: ARG002  the port's
+        return False
 
 
 def link_secret(settings: Settings) -> bytes:
