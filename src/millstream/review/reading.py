@@ -12,8 +12,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from millstream.mime.phrases import SENT_FROM
 from millstream.review.model import Understood, Verdict
-from millstream.review.tokens import LINE, QUESTION, QUOTED, STOPS, STRONG, TRAILING, Sheet, cut, foreign, tidy
+from millstream.review.tokens import (
+    LINE,
+    QUESTION,
+    QUOTED,
+    STOPS,
+    STRONG,
+    TRAILING,
+    WEAK,
+    Sheet,
+    Token,
+    cut,
+    foreign,
+    tidy,
+)
 from millstream.review.words import LANGUAGES, Lexicon, every_marked, lexicon
 
 MOST: Final = 2_000
@@ -58,6 +72,7 @@ def understand(text: str, languages: Sequence[str]) -> Understood:
     clean = tidy(text)
     if why := _unreadable(clean):
         return Understood(None, text=clean.strip(), why=why)
+    clean = "\n".join("" if SENT_FROM.fullmatch(line.strip()) else line for line in clean.split("\n"))
     body = _body(cut(clean), lexicons)
     written = body.written()
     if not body.tokens:
@@ -155,25 +170,42 @@ def _without_greeting(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     for one in lexicons:
         length = one["greeting"].longest(words, 0) if words else 0
         if length and _are_names(sheet, length, end, one):
-            rest = _trimmed(sheet.part(end))
-            return rest if words[end : end + 1] != (QUESTION,) else sheet
+            if words[end : end + 1] == (QUESTION,):
+                return sheet
+            return _trimmed(sheet.part(_addressed(sheet, end)))
     return sheet
+
+
+def _addressed(sheet: Sheet, end: int) -> int:
+    """Past the name of `Good morning, Anna:`."""
+    words = sheet.words()
+    then = next((at for at in range(end + 1, len(words)) if words[at] in STOPS), len(words))
+    if (
+        words[end : end + 1] == (WEAK,)
+        and words[then : then + 1] in {(WEAK,), (LINE,)}
+        and _named(sheet, end + 1, then)
+    ):
+        return then
+    return end
 
 
 def _are_names(sheet: Sheet, begin: int, end: int, lexicon: Lexicon) -> bool:
     """Whether somebody is addressed there, and nothing said."""
-    words, names = sheet.words(), list[str]()
+    words, names = sheet.words(), list[Token]()
     at = begin
     while at < end:
         length = lexicon["addressee"].longest(words, at)
         if not length:
-            names.append(words[at])
+            names.append(sheet.tokens[at])
         at += length or 1
-    return len(names) <= _NAMES and not any(_means(word) for word in names)
+    return len(names) <= _NAMES and not any(_means(token) for token in names)
 
 
-def _means(word: str) -> bool:
-    return word in every_marked() or not word.strip("'").isalpha()
+def _means(token: Token) -> bool:
+    """Whether it is no name: a word that can turn an answer, or be one, or bind a sentence."""
+    if not token.said.strip("'").isalpha():
+        return True
+    return token.said in every_marked() and not _given(token)
 
 
 def _without_closing(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
@@ -183,8 +215,8 @@ def _without_closing(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
         begin, end = lines[number]
         if any(_is_closing(sheet, begin, end, one) for one in lexicons):
             below = lines[number + 1 :]
-            return sheet.part(0, begin) if all(_is_signature(sheet, *line) for line in below) else sheet
-        if not _is_signature(sheet, begin, end):
+            return sheet.part(0, begin) if all(_is_signature(sheet, *line, lexicons) for line in below) else sheet
+        if not _is_signature(sheet, begin, end, lexicons):
             break
     return sheet
 
@@ -217,39 +249,32 @@ def _named(sheet: Sheet, begin: int, end: int) -> bool:
     """Whether only names stand there, written as names are."""
     tokens = sheet.tokens[begin:end]
     return 0 < len(tokens) <= _NAMES and all(
-        token.titled and not _means(token.said) for token in tokens if token.said not in {STRONG, ","}
+        token.titled and not _means(token) for token in tokens if token.said not in {STRONG, WEAK}
     )
 
 
-def _is_signature(sheet: Sheet, begin: int, end: int) -> bool:
+def _is_signature(sheet: Sheet, begin: int, end: int, lexicons: Sequence[Lexicon]) -> bool:
+    """Whether a line below a greeting can be a name, a title or a number, and says nothing."""
     words = sheet.words()[begin:end]
-    return len(words) <= _BELOW and not any(
-        word == QUESTION or (word in every_marked() and word not in _BINDING) for word in words
-    )
+    if len(words) > 2 * _BELOW or QUESTION in words:
+        return False
+    bare = [word for token, word in zip(sheet.tokens[begin:end], words, strict=True) if not _given(token) and word not in _BINDING]
+    return not any(one[name].within(bare) for one in lexicons for name in _TURNING)
 
 
-_BINDING: Final = frozenset(
-    {
-        "of",
-        "and",
-        "the",
-        "for",
-        "für",
-        "und",
-        "der",
-        "die",
-        "des",
-        "de",
-        "du",
-        "la",
-        "le",
-        "y",
-        "e",
-        "en",
-        "del",
-        "della",
-    }
+_TURNING: Final = (
+    *("negation", "hedge", "condition", "hearsay", "approving", "approve", "reject", "reject_open", "no"),
+    *("change", "change_open"),
 )
+
+
+_BINDING: Final = frozenset({"of", "o", "e", "a", "i", "s'", "si"})
+"""In titles and initials, whatever they mean elsewhere."""
+
+
+def _given(token: Token) -> bool:
+    """A name that is also a word."""
+    return token.titled and token.said in {"till", "dan", "will", "mark", "may", "grant"}
 
 
 # One verdict in one language.
@@ -338,7 +363,7 @@ def _segments(body: Sheet, begin: int, end: int, one: Lexicon, lexicons: Sequenc
                 ways[at + length] = reached
         if at and so_far & {"courtesy", "closing"} and len(words) - at <= _NAMES and _named(body, begin + at, end):
             ways[-1] = ways[-1] or so_far
-    return ways[-1] if ways[-1] else None
+    return ways[-1] or None
 
 
 def _phrases(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> Iterator[tuple[str, int]]:

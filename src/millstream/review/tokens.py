@@ -22,17 +22,16 @@ _WRAPPED: Final = 45
 
 _SIGNS: Final = str.maketrans(
     {
-        **dict.fromkeys("‘’ʼ′`´‛", "'"),  # noqa: RUF001  these are what is looked for
-        **dict.fromkeys("“”„‟«»‹›「」", '"'),
-        **dict.fromkeys("‐‑‒–—―−", "-"),  # noqa: RUF001  these are what is looked for
-        **dict.fromkeys("？¿؟\u037e⁇⁈⁉", "?"),  # noqa: RUF001  these are what is looked for
-        **dict.fromkeys("，、", ","),  # noqa: RUF001  these are what is looked for
-        **dict.fromkeys("。", "."),
-        **dict.fromkeys("•·◦▪‣", "-"),
+        **dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4\u201b", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u300c\u300d", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        **dict.fromkeys("\uff1f\u00bf\u061f\u037e\u2047\u2048\u2049", "?"),
+        **dict.fromkeys("\uff0c\u3001", ","),
+        **dict.fromkeys("\u3002", "."),
+        **dict.fromkeys("\u2022\u00b7\u25e6\u25aa\u2023", "-"),
         **dict.fromkeys("\t\u00a0\u2007\u202f\u2028\u2029", " "),
-        "…": "\u2026",
-        "！": "!",  # noqa: RUF001  this is what is looked for
-        "：": ":",  # noqa: RUF001  this is what is looked for
+        "\uff01": "!",
+        "\uff1a": ":",
     }
 )
 _TOKEN = re.compile(
@@ -134,7 +133,11 @@ def _token(seen: str, found: re.Match[str]) -> Token | None:
             said = None  # the colour of a thumb, the form of a sign
         case _:
             said = normal(raw)
-    return None if said is None else Token(said, begin, end, raw[:1].isupper() and raw[1:].islower() or len(raw) == 1)
+    return None if said is None else Token(said, begin, end, _titled(raw))
+
+
+def _titled(raw: str) -> bool:
+    return raw[:1].isupper() and (len(raw) == 1 or raw[1:].islower())
 
 
 _KINDS: Final = {

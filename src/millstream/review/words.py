@@ -20,7 +20,6 @@ LANGUAGES: Final = ("en", "de", "fr", "es", "it", "nl")
 GAP: Final = "..."
 _LONGEST_GAP: Final = 12
 _FOLDER: Final = Path(__file__).with_name("words")
-_PIECES = re.compile(r"\[[^\]]*\]|\([^)]*\)|\{[a-z_]+\}|\S+")
 _WORD = re.compile(r"[^\W\d_]+'?|[+#]?\d+|\.\.\.|[^\w\s]")
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
@@ -46,8 +45,10 @@ _MARKED: Final = (
         "fault",
     ),
 )
-_FOLDED: Final = ("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject",
-    "reject_open", "reject_all", "change", "change_open", "fault", "no")  # fmt: skip
+_FOLDED: Final = (
+    *("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject"),
+    *("reject_open", "reject_all", "change", "change_open", "fault", "no"),
+)
 
 _STOPS: Final = frozenset({".", "\n", "?"})
 
@@ -104,6 +105,7 @@ def lexicon(language: str) -> Lexicon:
 
     Raises:
         KeyError: there are none for it.
+        ValueError: a phrase is not well written.
     """
     if language not in LANGUAGES:
         raise KeyError(language)
@@ -157,31 +159,47 @@ def _plain(phrase: Words) -> Iterator[Words]:
 
 
 def _expanded(patterns: Sequence[str], slots: Mapping[str, Sequence[str]]) -> set[Words]:
-    return {words for pattern in patterns for words in _ways(_PIECES.findall(pattern), slots) if words}
+    return {words for pattern in patterns for words in _ways(pattern, slots) if words}
 
 
-def _ways(pieces: Sequence[str], slots: Mapping[str, Sequence[str]]) -> Iterator[Words]:
+def _ways(pattern: str, slots: Mapping[str, Sequence[str]]) -> set[Words]:
     """Every way in which a pattern can be said."""
-    if not pieces:
-        yield ()
-        return
-    first, inside = pieces[0], pieces[0][1:-1]
-    if first[0] == "[":
-        options = ["", *inside.split("|")]
-    elif first[0] == "(":
-        options = inside.split("|")
-    elif first[0] == "{":
-        options = list(slots[inside])
-    else:
-        options = []
-    heads = (
-        [words for option in options for words in _ways(_PIECES.findall(option), slots)]
-        if options
-        else [tuple(map(normal, _WORD.findall(first)))]
-    )
-    for tail in _ways(pieces[1:], slots):
-        for head in heads:
-            yield (*head, *tail)
+    ways: set[Words] = {()}
+    for piece in _pieces(pattern):
+        inside = piece[1:-1]
+        match piece[0]:
+            case "[":
+                options = {(), *(words for each in _options(inside) for words in _ways(each, slots))}
+            case "(":
+                options = {words for each in _options(inside) for words in _ways(each, slots)}
+            case "{":
+                options = {words for each in slots[inside] for words in _ways(each, slots)}
+            case _:
+                options = {tuple(map(normal, _WORD.findall(piece)))}
+        ways = {(*way, *words) for way in ways for words in options}
+    return ways
+
+
+def _pieces(pattern: str) -> Iterator[str]:
+    """Words, and what stands in brackets."""
+    yield from filter(None, _split(pattern, " "))
+
+
+def _options(inside: str) -> Iterator[str]:
+    return _split(inside, "|")
+
+
+def _split(text: str, at: str) -> Iterator[str]:
+    """Cut at a sign that stands in no brackets."""
+    depth, begin = 0, 0
+    for place, sign in enumerate(text):
+        depth += (sign in "[({") - (sign in "])}")
+        if sign == at and depth == 0:
+            yield text[begin:place]
+            begin = place + 1
+    if depth:
+        raise ValueError(f"the brackets of {text!r} are not closed")
+    yield text[begin:]
 
 
 def _matched(words: Sequence[str], at: int, phrase: Words, barred: frozenset[str]) -> int:
