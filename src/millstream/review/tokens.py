@@ -1,4 +1,4 @@
-"""An answer cut into words and stops, each with its place, so that what a person said can be quoted as they wrote it."""
+"""An answer cut into words and stops, each with its place, so that a person can be quoted as they wrote."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIGNS: Final = str.maketrans(
         **dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4\u201b", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u300c\u300d", '"'),
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\uff1f\u00bf\u061f\u037e\u2047\u2048\u2049", "?"),
+        **dict.fromkeys("\uff1f\u00bf\u061f\u2047\u2048\u2049", "?"),
         **dict.fromkeys("\uff0c\u3001", ","),
         **dict.fromkeys("\u3002", "."),
         **dict.fromkeys("\u2022\u00b7\u25e6\u25aa\u2023", "-"),
@@ -90,7 +90,9 @@ class Sheet:
 
 def tidy(text: str) -> str:
     """Composed letters, without what is not seen."""
-    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    # The Greek question mark would be composed to a semicolon.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u037e", "?")
+    composed = unicodedata.normalize("NFC", lines)
     return "".join(
         sign for sign in composed if sign in "\n\t" or unicodedata.category(sign) not in {"Cf", "Cc", "Cs", "Co", "Cn"}
     )

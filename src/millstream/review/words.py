@@ -113,6 +113,9 @@ def lexicon(language: str) -> Lexicon:
     slots: dict[str, list[str]] = raw.get("slots", {})
     expanded = {name: _expanded(raw.get(name, ()), slots) for name in _LISTS}
     exact = {phrase[0] for name in _GUARDS for phrase in expanded[name] if len(phrase) == 1}
+    doubts = set().union(*(expanded[name] for name in _GUARDS if name != "denial"))
+    for name in ("filler", "courtesy", "approve", "approve_all"):
+        expanded[name] -= doubts  # where a word is both, the doubt counts
     for name in _FOLDED:
         # Many write without accents. A word that then reads as another that turns the sense is left as it is.
         expanded[name] |= {
