@@ -22,6 +22,7 @@ import intake_http
 import intake_smtp
 import next_step
 import reading
+import review
 import scale
 import throughput
 from process import BenchFailed, started
@@ -56,6 +57,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "mailbox.push": lambda: reading.push(reading.Plan()),
         "mailbox.idle": lambda: reading.idle(reading.Plan()),
         "exstream.next_step": lambda: next_step.measure(next_step.Plan()),
+        "review.sweep": lambda: review.sweep(review.Plan()),
     }
 
 
@@ -79,7 +81,7 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
-        "mailbox.{classify,first_sync,push,idle}, exstream.next_step",
+        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, review.sweep",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")

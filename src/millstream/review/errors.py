@@ -4,7 +4,9 @@
 
     ReviewError
     ├── UnknownReview     no review has the number
+    ├── UnknownPolicy     no policy has the name
     ├── NotCounted        an answer, or another act, that does not count: decided before, not asked, an old round
+    ├── BadDelegation     a delegation that cannot hold
     ├── BadPolicy         a policy file cannot be used; holds every problem that was found
     ├── BadRulePack       the same of a rule pack
     └── LinkRefused       a link or a form that is not one of ours, or is no longer good
@@ -26,6 +28,10 @@ class UnknownReview(ReviewError):
     """No review has this number."""
 
 
+class UnknownPolicy(ReviewError):
+    """No policy has this name."""
+
+
 class NotCounted(ReviewError):
     """It does not count, and nothing changed; `refusal` says why."""
 
@@ -33,6 +39,10 @@ class NotCounted(ReviewError):
         """`message` is for people."""
         super().__init__(message)
         self.refusal = refusal
+
+
+class BadDelegation(ReviewError):
+    """A delegation that cannot hold; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""What comes by itself: reminders, rungs, deadlines, delegations that begin; and questions that came back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+from millstream.log import get_logger
+from millstream.review.desk import ReviewDesk
+from millstream.review.model import Undeliverable
+from millstream.review.store import queries
+from millstream.storage.errors import DatabaseError
+from millstream.storage.pool import Connection, Pool, transaction
+
+log = get_logger(__name__)
+
+BOUNCED: Final = "delivery.bounced"
+_PORTION: Final = 50
+"""Reviews in one transaction: the audit chain is locked for as long as one takes."""
+_ROUNDS: Final = 40
+_AGAIN_SECONDS: Final = 600.0
+
+
+class BouncedEvent(Protocol):
+    """An event as `work` hands it out."""
+
+    @property
+    def subject(self) -> str:
+        """`delivery:<token>`."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """What the delivery room wrote: bounce, suppressed, status, diagnostic."""
+
+
+class Due:
+    """Does what is due, in portions; processes share the work."""
+
+    def __init__(self, pool: Pool, desk: ReviewDesk, *, portion: int = _PORTION) -> None:
+        self._pool = pool
+        self._desk = desk
+        self._portion = portion
+
+    async def sweep(self) -> int:
+        """Do what is due now; answers for how many reviews. One that fails harms no other, and is tried again later.
+
+        Raises:
+            DatabaseError: the database is away; what was done before stays so.
+        """
+        done = 0
+        for _ in range(_ROUNDS):
+            try:
+                async with transaction(self._pool) as conn:
+                    count = await self._desk.apply_due(conn, self._portion)
+            except DatabaseError:
+                raise
+            except Exception as problem:  # noqa: BLE001  one of the portion cannot be done, and it is not known which
+                log.warning("review.portion_failed", error=str(problem))
+                count = await self._singly()
+            done += count
+            if count < self._portion:
+                break
+        return done
+
+    async def _singly(self) -> int:
+        for count in range(self._portion):
+            async with transaction(self._pool) as conn:
+                try:
+                    async with conn.transaction():
+                        if not await self._desk.apply_due(conn, 1):
+                            return count
+                except DatabaseError:
+                    raise
+                except Exception:
+                    if conn.closed:
+                        raise
+                    row = await queries.put_off(conn, now=self._desk.now(), seconds=_AGAIN_SECONDS)
+                    log.exception("review.due_failed", review=row and row["id"], again_in=_AGAIN_SECONDS)
+        return self._portion
+
+
+def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, BouncedEvent], Awaitable[None]]]:
+    """Kind of event to who answers it, for `work.events.Events`."""
+
+    async def bounced(conn: Connection, event: BouncedEvent) -> None:
+        noun, _, token = event.subject.partition(":")
+        facts = event.payload
+        if noun != "delivery" or not (facts.get("bounce") == "hard" or facts.get("suppressed")):
+            return
+        found = [row async for row in queries.bounced_mail(conn, token=token)]
+        await desk.lock(conn, [row["review_id"] for row in found])
+        why = " ".join(f"{facts.get('status') or ''} {facts.get('diagnostic') or ''}".split())
+        for row in found:
+            await desk.apply(conn, row["review_id"], Undeliverable(row["address"], why or "the mail came back"))
+
+    return {BOUNCED: bounced}
