@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from millstream.app.review import answer_links
 from millstream.composer.composer import Composer, ComposerOptions
 from millstream.config import Settings
 from millstream.delivery.bounces import BounceRules
@@ -103,6 +104,7 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         read_beside=settings.mailbox.beside_units,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
+        answer_link=answer_links(settings),
     )
 
 

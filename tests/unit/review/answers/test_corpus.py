@@ -110,7 +110,7 @@ def test_of_a_mail_about_several_nothing_is_taken_where_one_is_unclear(text: str
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n ", "аpproved", "> approved", "\u200b", "???", "…", "ok...", "💣", "approved 💣", "\"approved\"", "Approve | Reject", "A" * 200_000, "approved " * 400, "ok\x00\ufffenot", "approved\u037e", "1" * 5000],
+    ["", " \n ", "аpproved", "> approved", "\u200b", "???", "…", "ok...", "💣", "approved 💣", '"approved"', "Approve | Reject", "A" * 200_000, "approved " * 400, "ok\x00\ufffenot", "approved\u037e", "1" * 5000],
 )  # fmt: skip
 def test_rubbish_decides_nothing(text: str) -> None:
     understood = understand(text, LANGUAGES)
