@@ -112,6 +112,7 @@ TREE: dict[str, Leaf | Branch] = {
                 "What generating a communication needs: its id, its data source, its queues.",
             ),
             "generate": Leaf("millstream.cli.exstream:generate", "Have a communication composed now."),
+            "fulfil": Leaf("millstream.cli.exstream:fulfil", "Have finished Empower documents composed now."),
             "trigger": Leaf("millstream.cli.exstream:trigger", "Start the flows of a named channel."),
             "release": Leaf("millstream.cli.exstream:release", "Let a held step or flow go on."),
             "stop": Leaf("millstream.cli.exstream:stop", "Let a step, a flow or a job not go on."),

@@ -1,5 +1,6 @@
 """What a person asks of Exstream on the command line is a step that a worker carries out."""
 
+import asyncio
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from exstream_site import customer
+from step_desk import client_of
 from typer.testing import CliRunner
 
 from millstream.cli.main import app
@@ -50,6 +52,7 @@ def environment(tmp_path: Path, database_url: str) -> Iterator[dict[str, str]]:
             "MILLSTREAM_CONFIG": str(tmp_path / "millstream.toml"),
             "MILLSTREAM_DATABASE__URL": database_url,
             "EWS_URL": doors["ews_url"],
+            "DOORS": json.dumps(doors),
         }
 
 
@@ -127,6 +130,8 @@ def test_a_worker_carries_out_what_is_asked_and_the_command_waits_for_it(
         (("exstream", "generate", "x", "missing.json"), "cannot be read"),
         (("exstream", "release", "job", "x"), "not released"),
         (("exstream", "generate", "x", "missing.json", "--out", "y"), "--wait"),
+        (("exstream", "fulfil", "x", "1", "--out", "y"), "--wait"),
+        (("exstream", "fulfil", "x", "1", "--run", "y", "--fact", "=x"), "Name=value"),
         (("exstream", "trigger", "x", "missing.json", "--header", "nonsense"), "Name: value"),
     ],
 )
@@ -144,6 +149,7 @@ def test_wrong_usage_is_said_and_asks_nothing(call: Call, arguments, words) -> N
         ("off", ("exstream", "release", "step", "x"), "exstream.mode is off"),
         ("off", ("exstream", "state", "APPROVED", "x", "y"), "exstream.mode is off"),
         ("files", ("exstream", "reprocess", "x"), "exstream.mode is files"),
+        ("files", ("exstream", "fulfil", "x", "1"), "exstream.mode is files"),
         ("local", ("exstream", "drop", "DRIVER"), "exstream.drop_folder is not set"),
         ("local", ("exstream", "control", "a.opt", "a.pub"), "exstream.drop_folder is not set"),
         ("local", ("exstream", "compose", "a.pub", "DRIVER"), "exstream.ews_url is not set"),
@@ -214,6 +220,30 @@ def test_an_engine_that_is_a_web_service_composes_and_its_outputs_come_in_as_a_r
         row = call(*asked, "--run", "by-hand", "--fact", "CustomerEmail=ada@example.com", "--json")
         assert row["result"]["run"] == "by-hand"
         assert call("exstream", "compose", "x", str(driver), "--fact", "=x", "--run", "y")[0] == 2
+
+
+def test_a_finished_letter_is_composed_comes_in_as_a_run_and_is_deleted(call: Call, environment, driver: Path) -> None:
+    document = asyncio.run(finished_letter(json.loads(environment["DOORS"]), driver.read_bytes()))
+    asked = ("exstream", "fulfil", "Account statement", document, "--wait", "60")
+    with running("-m", "millstream", "worker", **environment):
+        row = call(*asked, "--run", "letters", "--fact", "CustomerEmail=ada@example.com", "--delete", "--json")
+        assert (row["result"]["run"], row["result"]["deleted"]) == ("letters", True)
+        assert [each["run_key"] for each in call("intake", "list", "--json")] == ["letters"]
+        code, said = call(*asked)
+        assert (code, "not found" in said) == (1, True), said
+
+
+async def finished_letter(doors: dict[str, str], content: bytes) -> str:
+    """A document of Empower's; its id."""
+    server = client_of(doors)
+    try:
+        found = await server.design(None).resolve("Account statement")
+        user = "millstream@OAuthClients"
+        return await server.inputs().empower_document(
+            found.communication_id, found.data_source, content, empower_user=user
+        )
+    finally:
+        await server.close()
 
 
 def test_nothing_came_in_yet(call: Call) -> None:
