@@ -76,6 +76,10 @@ class UnknownConsignment(IntakeError):
     """Nothing of this number came in."""
 
 
+class UnknownJob(IntakeError):
+    """Nothing of this job was given up, so that nothing of it can be fetched again."""
+
+
 class RecordFault(ValueError):
     """Something is wrong with one record; the text is a sentence for the operator."""
 

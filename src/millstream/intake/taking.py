@@ -201,6 +201,8 @@ class Taker:
         receipt = await submit(source, run, tools.services, options=tools.intake, tallies=tallies)
         await asyncio.to_thread(_unchanged, group[0], seen)
         self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
+        for number, standing in (await self._store.standings(tallies.resumed(), run_id=run.id)).items():
+            tallies.of(number).stands(standing)
         receipts = {}
         told: list[tuple[int, str, dict[str, Any]]] = []
         for each in group:
@@ -336,7 +338,26 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
     ]
     more = tally.rejected + tally.conflicts - len(tally.aside)
     if more:
-        told.append((number, "intake.rejected_more", {"lines": more}))
+        sentence = f"{more} more lines are not in; the consignment's receipt counts them"
+        told.append((number, "intake.rejected_more", {"lines": more, "error": sentence}))
+    told += [
+        (
+            number,
+            "intake.held",
+            {
+                "key": each.key,
+                "customer": _legible(each.customer),
+                "type": _legible(each.type),
+                "reason": each.reason,
+                "error": each.detail,
+            },
+        )
+        for each in tally.kept
+    ]
+    more = tally.unfit - len(tally.kept)
+    if more > 0:
+        sentence = f"{more} more communications are held for what is wrong in them; `millstream run show` lists them"
+        told.append((number, "intake.held_more", {"communications": more, "error": sentence}))
     return told
 
 

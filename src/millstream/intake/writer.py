@@ -74,6 +74,8 @@ class Written:
             if key in fresh:
                 tally.new += 1
                 tally.held += key in kept
+                if made.communication.hold is not None:
+                    tally.keep(made.communication, made.communication.hold)
                 tally.suppressed += key in barred
                 tally.composed += made.communication.template is not None and made.communication.hold is None
             elif key not in aside:
