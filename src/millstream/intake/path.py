@@ -18,6 +18,7 @@ from millstream.intake.record import Record
 from millstream.mime import Attachment, BadAddress, Letter, Mailbox, MimeError, encoded_size
 from millstream.mime.address import wire_address
 from millstream.mime.body import attachment_head, base64_size
+from millstream.mime.people import lower
 from millstream.mime.plain import decoded_html, plain
 
 _FORGERY = re.compile(r"[\r\n\x00]")
@@ -105,10 +106,10 @@ def _recipient(record: Record) -> Recipient:
 
 def _copies(record: Record, recipient: Recipient) -> tuple[Recipient, ...]:
     """Who else gets it, each once."""
-    found = {recipient.address.lower(): recipient}
+    found = {lower(recipient.address): recipient}
     for each in record.cc:
         address = _address(each.address)
-        found.setdefault(address.lower(), Recipient(address, each.name or ""))
+        found.setdefault(lower(address), Recipient(address, each.name or ""))
     return tuple(found.values())[1:]
 
 

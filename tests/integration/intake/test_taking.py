@@ -273,13 +273,11 @@ class Holding:
     def __init__(self, content: bytes) -> None:
         self.content = content
 
-    async def get(self, sha256: str) -> bytes:
+    async def get(self, _sha256: str) -> bytes:
         return self.content
 
 
-async def test_after_a_kill_a_receipt_counts_and_tells_what_every_try_brought_in(
-    desk, store, reception, tools, taker, pool, record
-):
+async def test_after_a_kill_a_receipt_counts_and_tells_what_every_try_brought_in(store, reception, tools, pool, record):
     """As after a kill between two commits: what the first try held is counted, and told, by the second."""
     async with transaction(pool) as conn:
         await conn.execute(
@@ -293,7 +291,9 @@ async def test_after_a_kill_a_receipt_counts_and_tells_what_every_try_brought_in
     [mine] = await store.claim("killed", most=10, seconds=0.0)
     first_three = content[: content.rindex(b"\n")]
     await Taker(store, replace(tools, contents=Holding(first_three)))._bring([mine])
-    await taker.drain()
+    following = Taker(store, tools)
+    await following.drain()
+    await following.close()
     receipt = (await store.find(accepted.id))["receipt"]
     assert (receipt["new"], receipt["held"], receipt["suppressed"]) == (4, 3, 1)
     assert [each["payload"]["customer"] for each in await events(pool)] == ["C-1", "C-4"]

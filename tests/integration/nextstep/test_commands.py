@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from exstream_site import customer
 from step_desk import client_of
@@ -250,3 +251,23 @@ def test_nothing_came_in_yet(call: Call) -> None:
     assert call("intake", "list") == (0, "nothing came in\n")
     assert call("intake", "show", "1")[0] == 1
     assert call("intake", "retry", "1")[0] == 1
+
+
+def test_what_was_given_up_of_exstreams_jobs_is_shown_and_fetched_again(call: Call, environment) -> None:
+    assert call("intake", "jobs") == (0, "no such job was seen\n")
+    code, said = call("intake", "again", "j-1")
+    assert (code, "intake_pull.on" in said) == (2, True)
+    environment["MILLSTREAM_INTAKE_PULL__ON"] = "true"
+    code, said = call("intake", "again", "j-1")
+    assert (code, "nothing of job j-1" in said) == (1, True)
+    with psycopg.connect(environment["MILLSTREAM_DATABASE__URL"], autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO exstream_job (domain, id, status, outcome, failure) VALUES "
+            "('bank', 'j-1', 'complete', 'reported', 'away'), ('bank', 'j-2/f', 'complete', 'gone', 'wiped'), "
+            "('bank', 'j-3', 'complete', 'fetched', NULL), ('other', 'j-1', 'complete', 'gone', 'wiped')"
+        )
+    assert {row["id"] for row in call("intake", "jobs", "--outcome", "gone", "--json")} == {"j-2/f"}
+    assert call("intake", "again", "j-2", "--json") == {"units": ["j-2/f"]}
+    assert call("intake", "again", "j-1", "--json") == {"units": ["j-1"]}
+    assert call("intake", "again", "j-3")[0] == 1
+    assert [row["outcome"] for row in call("intake", "jobs", "--domain", "other", "--json")] == ["gone"]
