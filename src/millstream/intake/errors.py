@@ -13,7 +13,8 @@
     ├── NotYet              what it names is missing or half written, and may still come
     ├── SpoolFull           there is no room for what is coming in
     ├── SpoolRefused        its place cannot be used: a person must see to it
-    └── UnknownConsignment  nothing of this number came in
+    ├── UnknownConsignment  nothing of this number came in
+    └── UnknownJob          nothing of this job was given up
     RecordFault             never leaves this room: it harms one record only
     ├── RecordProblem       no communication can be made of it: a reject
     ├── Unfit               a communication that cannot leave: a hold
