@@ -46,7 +46,8 @@ async def test_killed_and_started_again_each_customer_is_in_once(
     stage: Stage, database_url: str, tmp_path: Path, eventually, point: str
 ) -> None:
     (tmp_path / "m.toml").write_text(_CONFIGURATION.format(folder=tmp_path / "home", watched=stage.root))
-    stage.manifest([stage.customer(number) for number in range(30)])
+    bad = {"CustomerEmail": "no address"}
+    stage.manifest([stage.customer(number, keys=bad if number in {3, 20} else {}) for number in range(30)])
     killed = await worker(tmp_path, database_url, f"{point}:1")
     assert await asyncio.wait_for(killed.wait(), 60) == -signal.SIGKILL
     assert len(await stage.consignments()) == 1
@@ -60,5 +61,8 @@ async def test_killed_and_started_again_each_customer_is_in_once(
     rows = await stage.rows()
     assert sorted(row["customer"] for row in rows) == sorted(f"C-{number}" for number in range(30))
     [consignment] = await stage.consignments()
-    assert (consignment["state"], consignment["receipt"]["new"]) == ("taken", 30)
+    receipt = consignment["receipt"]
+    assert (consignment["state"], receipt["new"], receipt["held"]) == ("taken", 30, 2)
+    told = [(event["kind"], event["payload"]["customer"]) for event in await stage.events()]
+    assert told == [("intake.held", "C-3"), ("intake.held", "C-20")]
     assert await stage.store.doors() == {"folder": 30}
