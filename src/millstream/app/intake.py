@@ -108,6 +108,7 @@ async def taker(house: House, openings: Mapping[Kind, Opening] | None = None) ->
             intake=intake_options(settings),
             options=taking_options(settings),
             drill=drill(settings),
+            apart=None if settings.documents_url.startswith("memory:") else settings.documents_url,
         ),
     )
     try:

@@ -8,7 +8,7 @@ import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -71,6 +71,8 @@ class Tools:
     intake: IntakeOptions
     options: TakingOptions = field(default_factory=TakingOptions)
     drill: Drill | None = None
+    apart: str | None = None
+    """The document store's URL, where what is large and lies in a file is read and made in a process of its own."""
 
 
 class Taker:
@@ -198,7 +200,9 @@ class Taker:
         seen = await asyncio.to_thread(_as_received, group[0])
         source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
         tallies = Tallies()
-        receipt = await submit(source, run, tools.services, options=tools.intake, tallies=tallies)
+        large = group[0].path is not None and offer.size >= tools.options.alone_from
+        intake = replace(tools.intake, apart=tools.apart) if large else tools.intake
+        receipt = await submit(source, run, tools.services, options=intake, tallies=tallies)
         await asyncio.to_thread(_unchanged, group[0], seen)
         self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
         receipts = {}
