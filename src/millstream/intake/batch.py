@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from millstream.communication.store import Known, Reject
+from millstream.communication.entries import Known, Reject
 from millstream.composer import TemplateError
 from millstream.intake.errors import ComposerFailed, UnreadableDriver
 from millstream.intake.files import HandedIn, gather

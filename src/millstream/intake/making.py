@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Protocol
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.batch import Batch
 from millstream.intake.files import HandedIn
 from millstream.intake.path import Made, make, slow

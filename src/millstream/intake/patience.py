@@ -7,10 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from psycopg_pool import PoolClosed
-
 from millstream.intake.errors import DocumentsFailed, LedgerFailed
-from millstream.storage.border import translated
 from millstream.storage.errors import (
     DatabaseAway,
     DatabaseBusy,
@@ -34,6 +31,8 @@ class Patience:
     """How long a store that is away is waited for."""
 
     seconds: float
+    hopeless: Callable[[StorageError], bool] = lambda _: False
+    """Whether what is usually temporary is not."""
 
     async def asked(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """What the ledger says.
@@ -68,11 +67,10 @@ class Patience:
         began, gap = loop.time(), _FIRST_GAP_SECONDS
         while True:
             try:
-                with translated("taking communications in"):
-                    return await call()
+                return await call()
             except _TEMPORARY as error:
                 waited = loop.time() - began
-                if waited + gap > self.seconds or isinstance(error.__cause__, PoolClosed):
+                if waited + gap > self.seconds or self.hopeless(error):
                     raise _given_up(error, waited) from error
             await asyncio.sleep(gap)
             gap = min(gap * 2, _LONGEST_GAP_SECONDS)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from millstream.communication.entries import Added, Known, Reject
 from millstream.communication.model import Communication, Run
-from millstream.communication.store import Added, Known, Reject
 from millstream.intake.errors import Unfit
 from millstream.intake.password import PasswordRule
 from millstream.intake.record import Record

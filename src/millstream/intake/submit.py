@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from millstream.communication.entries import Known
 from millstream.communication.model import Run, RunState
-from millstream.communication.store import Known
 from millstream.intake.apart.wire import Order
 from millstream.intake.apart.workshop import Apart
 from millstream.intake.batch import BatchSize, Keys, batches, sort_out

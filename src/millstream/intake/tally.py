@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 
 _MOST_PROBLEMS = 20
 MOST_ASIDE = 100

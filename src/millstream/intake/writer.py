@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from psycopg_pool import PoolClosed
+
+from millstream.communication.entries import Added, Known, Reject
 from millstream.communication.model import Communication, Run
-from millstream.communication.store import Added, Known, Reject
 from millstream.intake.errors import LedgerFailed
 from millstream.intake.path import Made
 from millstream.intake.patience import AGAIN, Patience
 from millstream.intake.ports import DocumentStore, Head, Ledger, put_aside
 from millstream.intake.shelving import Shelving
 from millstream.intake.tally import Seen, Tallies
-from millstream.storage.errors import ConstraintBroken, DatabaseError, QueryFailed
+from millstream.storage.border import translated
+from millstream.storage.errors import ConstraintBroken, DatabaseError, QueryFailed, StorageError
+
+Result = TypeVar("Result")
 
 # PostgreSQL's classes of errors that a row's own content makes: data exception, program limit exceeded.
 _ROWS_FAULT = ("22", "54")
@@ -69,7 +75,7 @@ class Writer:
     def __init__(self, ledger: Ledger, documents: DocumentStore, run: Run, *, patience_seconds: float) -> None:
         self._ledger = ledger
         self._run = run
-        self._patience = Patience(patience_seconds)
+        self._patience = Patience(patience_seconds, _closed)
         self._shelving = Shelving(documents, self._patience)
 
     async def known(self, keys: Sequence[str]) -> dict[str, Known]:
@@ -80,7 +86,7 @@ class Writer:
         """
         if not keys:
             return {}
-        return await self._patience.asked(lambda: self._ledger.known(self._run, keys))
+        return await self._patience.asked(_in_words(lambda: self._ledger.known(self._run, keys)))
 
     async def write(self, parcel: Parcel) -> Written:
         """Store the documents, then add the communications in one transaction, then put the rejects aside.
@@ -98,12 +104,12 @@ class Writer:
             await self._add(communications, {made.communication.key: made.head for made in stored}, written)
         aside = [*parcel.rejects, *parcel.conflicts, *written.rejects, *written.conflicts]
         if aside:
-            await self._patience.asked(lambda: self._ledger.reject(self._run, aside))
+            await self._patience.asked(_in_words(lambda: self._ledger.reject(self._run, aside)))
         return written
 
     async def _add(self, communications: list[Communication], heads: dict[str, Head], written: Written) -> None:
         try:
-            added = await self._patience.patiently(lambda: self._ledger.add(self._run, communications))
+            added = await self._patience.patiently(_in_words(lambda: self._ledger.add(self._run, communications)))
         except DatabaseError as error:
             if not _is_rows_fault(error):
                 raise LedgerFailed(f"{error} {AGAIN}") from error
@@ -125,6 +131,21 @@ class Writer:
         problem = f"the ledger cannot hold this communication: {error}"
         head = heads[poison.key]
         written.rejects.append(put_aside(head.line, poison.key, problem, poison.source_hash, head=head))
+
+
+def _in_words(call: Callable[[], Awaitable[Result]]) -> Callable[[], Awaitable[Result]]:
+    """The same call, whose errors of the database's driver are ours."""
+
+    async def said() -> Result:
+        with translated("taking communications in"):
+            return await call()
+
+    return said
+
+
+def _closed(error: StorageError) -> bool:
+    """The pool itself was closed, because this process stops: no waiting helps."""
+    return isinstance(error.__cause__, PoolClosed)
 
 
 def _is_rows_fault(error: DatabaseError) -> bool:
