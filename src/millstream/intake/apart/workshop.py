@@ -16,7 +16,7 @@ from millstream.intake.making import Outline
 from millstream.intake.path import Made
 
 _CHILD: Final = "millstream.intake.apart.child"
-_BUFFERED: Final = 1024 * 1024
+_BUFFERED: Final = 256 * 1024
 _GOES_SECONDS: Final = 1.0
 """How long it may take to end by itself; what it has in hand then is lost to nobody."""
 
