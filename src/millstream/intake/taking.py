@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
-from millstream.intake.consignment import Consignment, Door
+from millstream.intake.consignment import Consignment, Door, Kind
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import (
     BadPasswordRule,
@@ -200,7 +200,9 @@ class Taker:
         seen = await asyncio.to_thread(_as_received, group[0])
         source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
         tallies = Tallies()
-        large = group[0].path is not None and offer.size >= tools.options.alone_from
+        # A message's source fetches from our store, by our loop; what lies in a file can be read anywhere.
+        elsewhere = group[0].path is not None and offer.kind is not Kind.MESSAGE
+        large = elsewhere and offer.size >= tools.options.alone_from
         intake = replace(tools.intake, apart=tools.apart) if large else tools.intake
         receipt = await submit(source, run, tools.services, options=intake, tallies=tallies)
         await asyncio.to_thread(_unchanged, group[0], seen)
