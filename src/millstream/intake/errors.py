@@ -11,6 +11,7 @@
     ├── LedgerFailed        the database is away or full for longer than we wait, or refuses us
     ├── Unreadable          what was handed in is none of what its door takes: manifest, index, message
     ├── NotYet              what it names is missing or half written, and may still come
+    ├── WorkshopLost        the process that reads and makes was killed, or could not be started
     ├── SpoolFull           there is no room for what is coming in
     ├── SpoolRefused        its place cannot be used: a person must see to it
     ├── UnknownConsignment  nothing of this number came in
@@ -63,6 +64,10 @@ class Unreadable(IntakeError):
 
 class NotYet(IntakeError):
     """What was handed in names something that is missing or half written, and may still come."""
+
+
+class WorkshopLost(IntakeError):
+    """The process that reads and makes a large consignment was killed, or could not be started."""
 
 
 class SpoolFull(IntakeError):

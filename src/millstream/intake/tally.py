@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from millstream.communication.entries import Reject
 from millstream.communication.model import Communication, Hold
-from millstream.communication.store import Reject
 
 _MOST_PROBLEMS = 20
 MOST_ASIDE = 100

@@ -41,6 +41,49 @@ async def worker(folder: Path, url: str, drill: str | None) -> asyncio.subproces
     )
 
 
+LARGE = 2_500
+"""Customers of a manifest beyond a megabyte, which is made in a process of its own."""
+
+
+async def test_a_worker_killed_in_the_middle_of_a_large_one_leaves_no_process_and_doubles_nothing(
+    stage: Stage, database_url: str, tmp_path: Path, eventually
+) -> None:
+    (tmp_path / "m.toml").write_text(_CONFIGURATION.format(folder=tmp_path / "home", watched=stage.root))
+    manifest = stage.manifest([stage.customer(number) for number in range(LARGE)])
+    assert manifest.stat().st_size > 1024 * 1024
+    first = await worker(tmp_path, database_url, None)
+    await eventually(stage.rows, within=60)
+    makers = children_of(first.pid)
+    first.kill()
+    await first.wait()
+    assert len(makers) == 1
+    await eventually(lambda: not any(makes(pid) for pid in makers), within=10)
+    assert len(await stage.rows()) < LARGE
+    following = await worker(tmp_path, database_url, None)
+    try:
+        # Asked by name: thousands of files are being moved, and a walk through the tree would trip over one that is gone.
+        await eventually((stage.root / "done/job-1/_STDDELIVERYFILE.xml").exists, within=120)
+    finally:
+        following.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(following.wait(), 60)
+    assert [row["customer"] for row in await stage.rows()] == [f"C-{number}" for number in range(LARGE)]
+    [consignment] = await stage.consignments()
+    assert (consignment["state"], consignment["receipt"]["new"]) == ("taken", LARGE)
+
+
+def children_of(pid: int) -> set[int]:
+    """The processes that it started to make."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {child for task in tasks for child in map(int, (task / "children").read_text().split()) if makes(child)}
+
+
+def makes(pid: int) -> bool:
+    try:
+        return b"millstream.intake.apart.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.parametrize("point", ["after_receipt", "after_submit_before_taken", "after_taken_before_tidy"])
 async def test_killed_and_started_again_each_customer_is_in_once(
     stage: Stage, database_url: str, tmp_path: Path, eventually, point: str

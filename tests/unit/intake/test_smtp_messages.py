@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.consignment import Consignment
 from millstream.intake.errors import RecordProblem
 from millstream.intake.files import gather

@@ -11,7 +11,7 @@ from typing import Any
 
 import pybase64
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.consignment import Consignment
 from millstream.intake.errors import RecordProblem, Unfit
 from millstream.intake.keys import Facts
