@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.app.review import answer_links
-from millstream.composer.composer import Composer, ComposerOptions
+from millstream.composer import ComposerLater
 from millstream.config import Settings
 from millstream.delivery.bounces import BounceRules
 from millstream.delivery.options import DeliveryOptions, Sender
@@ -122,9 +122,9 @@ def sighting_rules(settings: Settings) -> SightingRules:
     )
 
 
-def composer(settings: Settings) -> Composer:
+def composer(settings: Settings) -> ComposerLater:
     """The embedded composer with the tenant's templates before the shipped ones."""
-    return Composer(ComposerOptions(templates=settings.composer.templates))
+    return ComposerLater(settings.composer.templates)
 
 
 def _lacking(what: str) -> BadCredentials:
