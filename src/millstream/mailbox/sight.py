@@ -93,7 +93,7 @@ def sighting_of(
             "mapped_by": found.how if found else None,
             "proven": proven,
             "sender": reading.sender[:_MOST_LINE],
-            # To which letter of a thread somebody answers: a thread alone does not tell (docs/decisions/0021).
+            # To which letter of a thread somebody answers: a thread alone does not tell (docs/decisions/0022).
             "reply_token": reading.clues.reply_token,
             "domain": reading.verdict.domain,
             "received_at": message.internal_date,

@@ -2,7 +2,7 @@
 
 An approval is read only where every word of the text is known to belong to one. A rejection, or a wish for changes, is
 read where the text begins with it, or is nothing else, and nothing in it takes that back: no question, no doubt, no
-condition, no word of somebody else's, no other verdict (docs/decisions/0024).
+condition, no word of somebody else's, no other verdict (docs/decisions/0025).
 """
 
 from __future__ import annotations

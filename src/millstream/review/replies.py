@@ -1,6 +1,6 @@
 """Answers that come by mail: whose they are, what they answer, whether they count, and what is said to whom if not.
 
-A reply counts where its own `+token` names a mail of ours (docs/decisions/0021), Gmail's verdict proves its sender, and
+A reply counts where its own `+token` names a mail of ours (docs/decisions/0022), Gmail's verdict proves its sender, and
 the sender is asked in the round that the mail showed. Whatever fails is kept with its reason. A person is asked
 politely; a program never is, and nobody more than a few times.
 """
