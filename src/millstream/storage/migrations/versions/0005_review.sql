@@ -3,6 +3,8 @@
 ALTER TABLE communication ADD COLUMN letter jsonb, ADD COLUMN replaces text;
 -- The one mailbox that may carry it, because its thread lies there.
 ALTER TABLE delivery ADD COLUMN only_from text;
+-- What was stopped on its way; few. A question to a reviewer among it is one that nobody has got.
+CREATE INDEX delivery_stopped ON delivery (run_id) WHERE disposition IN ('held', 'failed');
 CREATE TABLE review (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     policy      text        NOT NULL,
