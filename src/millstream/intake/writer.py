@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from psycopg_pool import PoolClosed
@@ -122,12 +123,14 @@ class Writer:
     async def _stored(self, made: Sequence[Made]) -> list[Communication]:
         """The communications, with their documents at rest and safe against a power failure."""
         done = [each.communication for each in made]
-        left = iter([place for place, each in enumerate(made) if each.attachments])
+        left = iter([place for place, each in enumerate(made) if each.attachments or each.papers])
 
         async def store_some() -> None:
             for place in left:
                 documents = [await self._document(attachment) for attachment in made[place].attachments]
                 done[place] = replace(done[place], documents=tuple(documents))
+                for paper in made[place].papers:
+                    await self._kept(partial(self._documents.put, paper))
 
         # A few at a time, each taking what is next: a task for every one would cost as much as the writing.
         ended = await asyncio.gather(*(store_some() for _ in range(_PUTS_AT_A_TIME)), return_exceptions=True)
