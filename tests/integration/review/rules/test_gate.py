@@ -59,7 +59,7 @@ def pdf(text: str) -> bytes:
     font = pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
     page = pikepdf.Dictionary(
         Type=pikepdf.Name.Page,
-        MediaBox=[0, 0, 400, 100],
+        MediaBox=[0, 0, 2000, 100],
         Contents=made.make_stream(f"BT /F 12 Tf 20 50 Td ({text}) Tj ET".encode()),
         Resources=pikepdf.Dictionary(Font=pikepdf.Dictionary(F=made.make_indirect(font))),
     )
