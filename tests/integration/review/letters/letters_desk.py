@@ -114,10 +114,17 @@ class LettersDesk:
         await self._round(row["id"], 1, whole, people, locale)
         return int(row["id"])
 
-    async def again(self, review: int, number: int, *papers: Paper, people: Sequence[str] = (ANNA, BEN), **content: Any) -> None:
+    async def again(
+        self, review: int, number: int, *papers: Paper, people: Sequence[str] = (ANNA, BEN), **content: Any
+    ) -> None:
         """A new round of a review."""
         whole = Content(hash=_hash(papers, content), papers=papers, **content)
-        await self.rows("UPDATE review SET round = %(n)s, hash = %(h)s, state = 'open' WHERE id = %(id)s", n=number, h=whole.hash, id=review)
+        await self.rows(
+            "UPDATE review SET round = %(n)s, hash = %(h)s, state = 'open' WHERE id = %(id)s",
+            n=number,
+            h=whole.hash,
+            id=review,
+        )
         await self._round(review, number, whole, people, "en")
 
     async def _round(self, review: int, number: int, content: Content, people: Sequence[str], locale: str) -> None:
