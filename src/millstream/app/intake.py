@@ -38,7 +38,7 @@ TAKE_EVERY = 0.25
 TIDY_EVERY = 60.0
 """Seconds between two looks at what lies in the spool and was taken long ago."""
 _DAY = 86_400.0
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 2 * 1024 * 1024
 """Less than a submit by hand: a worker has lanes to run beside it, and 200 MB for all of it."""
 _RECEPTION_PATIENCE = 10.0
 """Whoever hands something over waits: a database that stays away longer is told to them, and they come again."""
@@ -108,6 +108,7 @@ async def taker(house: House, openings: Mapping[Kind, Opening] | None = None) ->
             intake=intake_options(settings),
             options=taking_options(settings),
             drill=drill(settings),
+            apart=None if settings.documents_url.startswith("memory:") else settings.documents_url,
         ),
     )
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.drill import Drill
 from millstream.review.desk import ReviewDesk
+from millstream.review.links import answer_link
 from millstream.review.model import Decision, Review
 from millstream.review.options import Point, ReviewOptions
 from millstream.review.people import People
@@ -93,6 +95,16 @@ class _Nothing:
 
     async def begun(self, conn: Connection, review: Review) -> bool:  # noqa: ARG002  the port's
         return False
+
+
+def answer_links(settings: Settings) -> Callable[[str], str] | None:
+    """Makes the link of a delivery's reader; None where there are no pages.
+
+    Raises:
+        ConfigError: the secret cannot be read or made.
+    """
+    base = settings.review.base_url
+    return None if base is None or not reviews_on(settings) else answer_link(link_secret(settings), base)
 
 
 def link_secret(settings: Settings) -> bytes:

@@ -37,6 +37,8 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
     source = Driver(file, consignment=number)
     receipt = await submit(source, run, services, on_progress, options=options, tallies=tallies)
     if number is not None:
+        for each, standing in (await store.standings(tallies.resumed(), run_id=run.id)).items():
+            tallies.of(each).stands(standing)
         await store.done(number, tallies.of(number).receipt(), run_id=run.id)
     return receipt
 

@@ -86,6 +86,11 @@ TREE: dict[str, Leaf | Branch] = {
             "list": Leaf("millstream.cli.intake:list_command", "What came in, the newest first."),
             "show": Leaf("millstream.cli.intake:show", "One consignment with its receipt."),
             "retry": Leaf("millstream.cli.intake:retry", "Take in again what failed, after its cause was mended."),
+            "jobs": Leaf("millstream.cli.intake:jobs", "Exstream's jobs that were seen, and what was done about each."),
+            "again": Leaf(
+                "millstream.cli.intake:again",
+                "Fetch a job's outputs again that were given up, after the cause was mended.",
+            ),
         },
     ),
     "step": Branch(
@@ -114,6 +119,7 @@ TREE: dict[str, Leaf | Branch] = {
                 "What generating a communication needs: its id, its data source, its queues.",
             ),
             "generate": Leaf("millstream.cli.exstream:generate", "Have a communication composed now."),
+            "fulfil": Leaf("millstream.cli.exstream:fulfil", "Have finished Empower documents composed now."),
             "trigger": Leaf("millstream.cli.exstream:trigger", "Start the flows of a named channel."),
             "release": Leaf("millstream.cli.exstream:release", "Let a held step or flow go on."),
             "stop": Leaf("millstream.cli.exstream:stop", "Let a step, a flow or a job not go on."),
@@ -163,7 +169,8 @@ TREE: dict[str, Leaf | Branch] = {
     "event": Branch(
         "What happened in one room and others answer.",
         {
-            "list": Leaf("millstream.cli.event:list_command", "Events that were put aside."),
+            "list": Leaf("millstream.cli.event:list_command", "Events, the newest first."),
+            "show": Leaf("millstream.cli.event:show", "One event with all it tells."),
             "retry": Leaf("millstream.cli.event:retry", "Answer what was put aside again, after its cause was mended."),
         },
     ),

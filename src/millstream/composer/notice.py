@@ -23,7 +23,8 @@ from millstream.composer.locales import facts
 from millstream.composer.mail import HTML_LIMIT, RenderedMail, environments, fill, html_of
 
 NOTICES = Path(__file__).parent / "notices"
-_DEFAULT = "en"
+_DEFAULT = ("en", "en-GB")
+"""For languages without words: English, with days before months as nearly everybody writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Words:
         """`Tuesday, 1 December 2026, 17:30 (CET)`, in a zone of one's own."""
         local = at.astimezone(zone)
         name = get_timezone_name(local, width="short", locale=self.locale)
+        if name.startswith(("+", "-")):  # the language has no short name for it
+            name = f"UTC{name[:3]}:{name[3:]}"
         day = format_date(local.date(), format="full", locale=self.locale)
         return f"{day}, {format_time(local, format='short', locale=self.locale)} ({name})"
 
@@ -87,7 +90,7 @@ class Notices:
         tag = locale.replace("_", "-")
         language = tag.partition("-")[0].lower()
         if language not in self._texts:
-            language = tag = _DEFAULT
+            language, tag = _DEFAULT
         try:
             known = facts(tag)
         except ValueError:

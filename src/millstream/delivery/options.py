@@ -69,6 +69,6 @@ class DeliveryOptions:
     drill: str | None = None
     """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
     answer_link: Callable[[str], str] | None = None
-    """Makes the link by which the reader of a review's mail answers, of the delivery's token (docs/decisions/0022)."""
+    """Makes the link by which the reader of a review's mail answers, of the delivery's token (docs/decisions/0023)."""
     warm: Mapping[str, int] = field(default_factory=dict)
     """Mailbox to age in days, for mailboxes that sent before Millstream counted."""

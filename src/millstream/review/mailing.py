@@ -1,7 +1,7 @@
 """The outbox of reviews: what somebody is to be told becomes a communication like any other, once.
 
 The communication's key is the mail's number, so whatever dies on the way, the next one finds what is there already.
-From then on the lanes carry it, with all that they promise (docs/decisions/0020).
+From then on the lanes carry it, with all that they promise (docs/decisions/0021).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from millstream.review.people import People, circle
 from millstream.review.policy import ALWAYS, Calendar, Policy, PolicyBook, PolicyFile, Site, Stage
 
 _PATH = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SAMPLE = datetime(2026, 1, 12, 6, 0, tzinfo=UTC)
 """A Monday morning on which lengths of time are compared."""
 Found = Iterator[tuple[str, str]]
@@ -226,7 +227,10 @@ class _Checker:
             yield "rules.sign_in.above.field", "is no path like data.amount_cents"
         if policy.events and policy.concerns != "case":
             yield "events", 'are for policies with concerns = "case"'
-        if policy.mail.bundle and policy.concerns not in {"case", "communication"}:
+        bundle = policy.mail.bundle
+        if bundle and not 0 < bundle.within.amount * _SECONDS[bundle.within.unit] <= 7 * _SECONDS["d"]:
+            yield "mail.bundle.within", f"is {bundle.within}; a case waits for others for seven days at most"
+        if bundle and policy.concerns not in {"case", "communication"}:
             yield "mail.bundle", 'is for policies with concerns = "case" or "communication"'
 
     # Words

@@ -203,7 +203,7 @@ class Showing:
 
     async def _inlined(self, cid: str, picture: bytes) -> Inlined:
         stored = await self._documents.put(picture)
-        return Inlined(cid=cid, name=f"{cid}.png", media_type="image/png", sha256=stored.sha256)
+        return Inlined(cid=f"{cid}@millstream", name=f"{cid}.png", media_type="image/png", sha256=stored.sha256)
 
     async def _once(self, key: tuple[str, ...], make: Any) -> Any:
         if key not in self._drawn:

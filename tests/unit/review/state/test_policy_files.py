@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from millstream.review.errors import BadPolicy
+from millstream.review.people import People
 from millstream.review.policy import Policy, PolicyBook, Site
 from millstream.review.policy_load import load
 
@@ -89,6 +91,8 @@ def test_no_file_is_an_empty_book(loaded):
         ('"frankfurt"', '"berlin"', "policy.letters.time.calendar", "there is none"),
         ('deadline = "8h"', 'deadline = "soon"', "policy.letters.time.deadline", "no length of time"),
         ('deadline = "8h"', 'deadline = "0h"', "policy.letters.time.deadline", "no time at all"),
+        ('deadline = "8h"', 'deadline = "99999999999d"', "policy.letters.time", "twenty years"),
+        ('after = "8h"', 'after = "99999999999d"', "policy.letters.ladder[0].after", "twenty years"),
         ('deadline = "8h"\n', "", "policy.letters.time.deadline", "is missing"),
         ('"4h"', '"8h"', "policy.letters.time.reminders[0]", "at or after the deadline"),
         ('"-1h"', '"-9h"', "policy.letters.time.reminders[1]", "before the question"),
@@ -114,6 +118,7 @@ def test_each_fault_of_a_policy_has_its_place(loaded, old, new, key, wrong):
         ('[policy.letters.mail]\nsensitive = { types = ["m"] }', "mail.sensitive.documents", "base_url"),
         ('[policy.letters.people]\nmay_overrule = ["boss"]', "people.may_overrule", "'boss'"),
         ('[policy.letters.sampling]\nwhen = [{ field = "data..x", above = 1 }]', "sampling.when[0].field", "no path"),
+        ('[policy.letters.mail]\nbundle = { within = "8d" }', "mail.bundle.within", "seven days"),
         ("[policy.letters.sampling]\n", "sampling", "every or when"),
         ('[[policy.letters.ladder]]\nafter = "2h"\nask = ["legal"]', "ladder[1].after", "in order"),
         ('[[policy.letters.stages]]\nask = ["anna"]\nexstream = true', "stages[1].exstream", "resources"),
@@ -206,6 +211,15 @@ def test_a_delegation_is_from_one_person_to_one_person(loaded):
     assert "group" in found["delegations[0].to"]
     assert "before since" in found["delegations[0].until"]
     assert "there is none" in found["delegations[0].policy"]
+
+
+def test_a_delegation_for_ever_and_since_ever_holds(loaded):
+    text = '[[delegations]]\nfrom = "anna"\nto = "ben"\nsince = 0001-01-01\nuntil = 9999-12-31\n'
+    book = loaded(PEOPLE + text, POLICY)
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    found = People(book).stands_in(book.policies["letters"], "anna@bank.example", without=(), at=now)
+    assert found is not None
+    assert found.address == "ben@bank.example"
 
 
 def test_one_name_in_two_files_is_refused(loaded):
