@@ -17,7 +17,9 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
-    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes and the HTTP door of intake until Ctrl-C."),
+    "web": Leaf(
+        "millstream.cli.web:web", "Serve Gmail's pushes, the HTTP door of intake and the reviewers' pages until Ctrl-C."
+    ),
     "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor",
@@ -130,6 +132,37 @@ TREE: dict[str, Leaf | Branch] = {
             "control": Leaf(
                 "millstream.cli.exstream_files:control",
                 "Put an engine's control file into the directory that Exstream watches.",
+            ),
+        },
+    ),
+    "review": Branch(
+        "Questions to people: approval and compliance.",
+        {
+            "list": Leaf("millstream.cli.review:list_command", "What people are asked, the newest first."),
+            "show": Leaf("millstream.cli.review:show", "One review with everything that happened."),
+            "answer": Leaf("millstream.cli.review_answer:answer", "Answer for a person who is asked."),
+            "overrule": Leaf(
+                "millstream.cli.review_answer:overrule", "Decide alone, as somebody whom the policy names."
+            ),
+            "assign": Leaf("millstream.cli.review_answer:assign", "Hand a person's question to somebody else."),
+            "cancel": Leaf("millstream.cli.review_answer:cancel", "Take a question back."),
+            "delegate": Leaf(
+                "millstream.cli.review_answer:delegate", "Let somebody answer for somebody else for a while."
+            ),
+            "undelegate": Leaf("millstream.cli.review_answer:undelegate", "Let a delegation hold no more."),
+            "delegations": Leaf("millstream.cli.review_answer:delegations", "Who answers for whom now or later."),
+            "mail": Leaf("millstream.cli.review:mail", "What a mail to a reviewer says, as it would be written now."),
+            "policy": Branch(
+                "Who is asked about what.",
+                {
+                    "check": Leaf(
+                        "millstream.cli.review_policy:check",
+                        "Check policy files, and say everything that is wrong with them.",
+                    ),
+                    "show": Leaf(
+                        "millstream.cli.review_policy:show", "The policies as they stand, or one of them whole."
+                    ),
+                },
             ),
         },
     ),
