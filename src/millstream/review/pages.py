@@ -24,6 +24,7 @@ from millstream.review.model import (
     Seat,
     SeatState,
     State,
+    Subject,
     Verdict,
 )
 from millstream.review.policy import Policy
@@ -251,7 +252,7 @@ class Pages:
     ) -> Sheet:
         review = case.review
         content = review.content if seat.round == review.round else case.contents.get(seat.round, review.content)
-        wanted = needs_sign_in(case.policy, content)
+        wanted = needs_sign_in(case.policy, review.subject, content)
         ours = signed is not None and self._desk.canonical(signed.email) == self._desk.canonical(seat.address)
         stands = standing(review, seat)
         form = None
@@ -382,14 +383,19 @@ def standing(review: Review, seat: Seat) -> Standing:
     return "open" if seat in review.waiting() else "closed"
 
 
-def needs_sign_in(policy: Policy, content: Content) -> bool:
-    """Whether the policy wants a sign-in for this content. A limit whose field nobody knows wants one."""
+def needs_sign_in(policy: Policy, subject: Subject, content: Content) -> bool:
+    """Whether the policy wants a sign-in for this one.
+
+    With a limit: unless the field is known, and each place that knows it gives a number within the limit.
+    """
     wanted = policy.rules.sign_in
     if isinstance(wanted, bool):
         return wanted
-    told = content.facts.get(wanted.above.field, content.facts.get(wanted.above.field.rpartition(".")[2]))
+    field = wanted.above.field
+    names = (field, field.removeprefix("data."))
+    told = [facts[name] for facts in (subject.facts, content.facts) for name in names if name in facts]
     try:
-        return told is None or not float(told) <= wanted.above.value
+        return not told or not all(float(each) <= wanted.above.value for each in told)
     except ValueError:
         return True
 

@@ -11,7 +11,7 @@ import jinja2
 
 from millstream.review.model import How, Seat, SeatState, Verdict
 from millstream.review.pages import MOST_WORDS, Posted, Row, Sheet, shows_papers
-from millstream.web.review_words import language_of, moment, words_of
+from millstream.web.review_words import facts_of, language_of, moment, words_of
 
 _MOST_TEXT = 50_000
 _MOST_VALUE = 2_000
@@ -35,6 +35,8 @@ class PaperShown:
     pages: int = 0
     shown: Sequence[int] = ()
     missing: bool = False
+    picture: bool = False
+    """It is one itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def page(sheet: Sheet, extras: Extras) -> str:
         notes=stands.notes,
         said=stands.said,
         locked=sheet.locked,
-        facts=[(_cut(name), _cut(str(value))) for name, value in list(sheet.content.facts.items())[:_MOST_ROWS]],
+        facts=[(_cut(name), _cut(value)) for name, value in facts_of(sheet.content, seat.locale)[:_MOST_ROWS]],
         findings=[_finding(each) for each in sheet.content.findings[:_MOST_ROWS]],
         changes=extras.changes,
         papers=extras.papers if shows_papers(sheet) else (),
