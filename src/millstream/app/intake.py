@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from millstream.app.gate import house_gate
 from millstream.app.house import House
 from millstream.app.options import composer
 from millstream.communication.model import Mode
@@ -97,7 +98,7 @@ async def taker(house: House, openings: Mapping[Kind, Opening] | None = None) ->
     `openings` are further kinds than those of the folder: `{Kind.MESSAGE: …}`.
     """
     settings = house.settings
-    services = Services(house.runs, house.documents, composer(settings))
+    services = Services(house.runs, house.documents, composer(settings), await house_gate(house))
     made = Taker(
         consignments(house),
         Tools(

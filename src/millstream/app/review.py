@@ -12,13 +12,16 @@ from millstream.app.house import House
 from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.drill import Drill
+from millstream.nextstep.model import Verb, Wish
+from millstream.nextstep.store import StepStore
 from millstream.review.desk import ReviewDesk
 from millstream.review.links import answer_link
-from millstream.review.model import Decision, Review
 from millstream.review.options import Point, ReviewOptions
 from millstream.review.people import People
-from millstream.review.policy import Policy, PolicyBook, Site
+from millstream.review.policy import PolicyBook, Site
 from millstream.review.policy_load import load
+from millstream.review.ports import Approvers
+from millstream.review.steps import Steps, StepWish
 from millstream.storage.pool import Connection
 
 KEY_FILE: Final = "review.key"
@@ -71,30 +74,48 @@ def policy_book(settings: Settings) -> PolicyBook:
     return book
 
 
+async def ask(conn: Connection, wish: StepWish) -> int | None:
+    """Write a review's wish down where next steps lie."""
+    return await StepStore.ask(
+        conn,
+        Wish(
+            key=wish.key,
+            verb=Verb(wish.verb),
+            target=wish.target,
+            subject=wish.subject,
+            actor=wish.actor,
+            domain=wish.domain,
+            arguments=wish.arguments,
+        ),
+    )
+
+
+def open_desk(house: House, *, approvers: Approvers | None = None) -> tuple[ReviewDesk, Steps]:
+    """The desk, and what follows from its decisions.
+
+    Raises:
+        BadPolicy: policy files cannot be used.
+        ConfigError: the pool that asks has no mailbox.
+    """
+    book, steps = policy_book(house.settings), Steps(ask)
+    desk = ReviewDesk(
+        book,
+        People(book, approvers=approvers),
+        finish=steps.finish,
+        begun=steps.begun,
+        drill=review_drill(house.settings),
+    )
+    steps.attach(desk)
+    return desk, steps
+
+
 def review_desk(house: House) -> ReviewDesk:
     """The only writer of reviews, with the policies as they stand now.
 
     Raises:
         BadPolicy, ConfigError: as `policy_book`.
     """
-    book = policy_book(house.settings)
-    follows = _Nothing()
-    begun, drill = follows.begun, review_drill(house.settings)
-    desk = ReviewDesk(book, People(book), finish=follows.finish, begun=begun, drill=drill)
-    follows.desk = desk
-    return desk
-
-
-class _Nothing:
-    """What follows from decisions as long as no steps are built in: a note that nothing does."""
-
-    desk: ReviewDesk
-
-    async def finish(self, conn: Connection, review: Review, decision: Decision, policy: Policy) -> None:  # noqa: ARG002  the port's
-        await self.desk.note_step(conn, review.id or 0, "none", {})
-
-    async def begun(self, conn: Connection, review: Review) -> bool:  # noqa: ARG002  the port's
-        return False
+    return open_desk(house)[0]
 
 
 def answer_links(settings: Settings) -> Callable[[str], str] | None:

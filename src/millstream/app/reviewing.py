@@ -7,25 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from millstream.app.house import House
-from millstream.app.review import policy_book, review_drill, review_options, reviews_on
+from millstream.app.review import open_desk, review_drill, review_options, reviews_on
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
 from millstream.gmail import Gmail
-from millstream.nextstep.model import Verb, Wish
-from millstream.nextstep.store import StepStore
 from millstream.review import due
-from millstream.review.desk import ReviewDesk
 from millstream.review.gathering import Gathering, GatheringOptions
 from millstream.review.mailing import TICK as MAILING_TICK
 from millstream.review.mailing import Mailing
 from millstream.review.options import Point
 from millstream.review.papers import TICK as PAPERS_TICK
 from millstream.review.papers import Papers
-from millstream.review.people import People
-from millstream.review.ports import Approvers
 from millstream.review.replies import Replies
-from millstream.review.steps import Steps, StepWish
-from millstream.storage.pool import Connection
 from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 
@@ -41,41 +34,6 @@ class Reviewing:
 
     sweeps: tuple[Sweep, ...] = ()
     listeners: tuple[Mapping[str, Listener], ...] = ()
-
-
-async def ask(conn: Connection, wish: StepWish) -> int | None:
-    """Write a review's wish down where next steps lie."""
-    return await StepStore.ask(
-        conn,
-        Wish(
-            key=wish.key,
-            verb=Verb(wish.verb),
-            target=wish.target,
-            subject=wish.subject,
-            actor=wish.actor,
-            domain=wish.domain,
-            arguments=wish.arguments,
-        ),
-    )
-
-
-def open_desk(house: House, *, approvers: Approvers | None = None) -> tuple[ReviewDesk, Steps]:
-    """The desk, and what follows from its decisions.
-
-    Raises:
-        BadPolicy: policy files cannot be used.
-        ConfigError: the pool that asks has no mailbox.
-    """
-    book, steps = policy_book(house.settings), Steps(ask)
-    desk = ReviewDesk(
-        book,
-        People(book, approvers=approvers),
-        finish=steps.finish,
-        begun=steps.begun,
-        drill=review_drill(house.settings),
-    )
-    steps.attach(desk)
-    return desk, steps
 
 
 @asynccontextmanager

@@ -100,7 +100,7 @@ def _secured(record: Record, entry: DocumentEntry, name: str, content: bytes, te
     if entry.media_type != PDF and not content.startswith(b"%PDF-"):
         return content
     try:
-        password = _password(record, terms)
+        password = _wanted_password(record, terms)
         if password is not None:
             return protect(content, password)
         if entry.compose is None:
@@ -114,7 +114,15 @@ def _secured(record: Record, entry: DocumentEntry, name: str, content: bytes, te
     return content
 
 
-def _password(record: Record, terms: Terms) -> str | None:
+def password_of(record: Record, terms: Terms) -> str | None:
+    """The password under which the record's PDFs leave, where it has one."""
+    try:
+        return _wanted_password(record, terms)
+    except NoPassword:
+        return None
+
+
+def _wanted_password(record: Record, terms: Terms) -> str | None:
     if record.password is not None:
         return usable(record.password, "the record's password")
     return terms.password.password(record) if terms.password else None

@@ -6,14 +6,14 @@ They are composed here and not when they leave, so that the content hash covers 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from millstream.communication.model import Communication, Hold, Recipient
-from millstream.intake.documents import attachments_of, composed, composer_of
+from millstream.intake.documents import attachments_of, composed, composer_of, password_of
 from millstream.intake.errors import Unfit
 from millstream.intake.files import HTML_PLACE, HandedIn
-from millstream.intake.ports import Head, Terms
+from millstream.intake.ports import Gate, Head, Terms
 from millstream.intake.record import Record
 from millstream.mime import Attachment, BadAddress, Letter, Mailbox, MimeError, encoded_size
 from millstream.mime.address import wire_address
@@ -42,6 +42,8 @@ class Made:
     head: Head
     """As what it came in."""
     attachments: tuple[Attachment, ...] = ()
+    papers: tuple[bytes, ...] = ()
+    """What reviewers see instead of attachments under a password; for the store as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,17 @@ def make(handed: HandedIn, terms: Terms) -> Made:
     except Unfit as unfit:
         detail = f"Customer {record.customer.id}: {str(unfit).rstrip('.')}. {_AGAIN}"
         return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.head)
-    return Made(_communication(handed, recipient, body, copies=copies), handed.head, attachments)
+    made = Made(_communication(handed, recipient, body, copies=copies), handed.head, attachments)
+    return made if terms.gate is None else _gated(made, handed, terms, terms.gate)
+
+
+def _gated(made: Made, handed: HandedIn, terms: Terms, gate: Gate) -> Made:
+    """The same with whom it needs; the gate sees it as it leaves."""
+    password = password_of(handed.arrival.record, terms) if made.attachments else None
+    asked = gate.look(handed, made, run=terms.run, password=password)
+    if not asked.needs:
+        return made
+    return replace(made, communication=replace(made.communication, needs=asked.needs), papers=asked.copies)
 
 
 def _check_written(record: Record) -> None:
@@ -225,6 +237,7 @@ def _communication(
         source=record.source,
         hold=hold,
         copies=copies,
+        replaces=record.replaces,
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from millstream.communication.entries import Added, Known, Reject
-from millstream.communication.model import Communication, Run
+from millstream.communication.model import Communication, Need, Run
 from millstream.intake.errors import Unfit
 from millstream.intake.password import PasswordRule
 from millstream.intake.record import Record
+
+if TYPE_CHECKING:
+    from millstream.intake.files import HandedIn
+    from millstream.intake.path import Made
 
 _LONGEST_PROBLEM = 1000
 
@@ -130,6 +134,25 @@ class Composing(Protocol):
         """The file name to attach the document under, in the locale's language."""
 
 
+class Asked(Protocol):
+    """Who must let a communication leave."""
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Empty for most."""
+
+    @property
+    def copies(self) -> tuple[bytes, ...]:
+        """What the needs' papers hold and the documents do not."""
+
+
+class Gate(Protocol):
+    """Who is asked before a communication leaves (`review.gate.Gate`). It never raises, and can be pickled."""
+
+    def look(self, handed: HandedIn, made: Made, *, run: str, password: str | None) -> Asked:
+        """Whom a communication needs; CPU-bound, in the thread that made it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What every communication of one submit is held to."""
@@ -139,6 +162,10 @@ class Terms:
     password: PasswordRule | None = None
     composer: Composing | None = None
     unsubscribe: str | None = None
+    run: str = ""
+    """The run's key."""
+    gate: Gate | None = None
+    """None: nobody is asked, and nothing is looked at."""
 
 
 def put_aside(line: int, key: str | None, problem: str, digest: str, *, head: Head | None = None) -> Reject:

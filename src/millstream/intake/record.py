@@ -142,6 +142,11 @@ class Record(_Part):
         max_length=50,
         description="Where it came from, for people: system, job, queue. Kept, and not looked into.",
     )
+    replaces: Name | None = Field(
+        default=None,
+        description="The key, in the same run, of a communication of the same customer that waits for a review: this "
+        "one takes its place, and its reviewers see what is different.",
+    )
     password: str | None = Field(
         default=None,
         description="Protects this communication's PDF documents (AES-256), instead of the run's password rule. "

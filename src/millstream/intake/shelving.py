@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from millstream.communication.model import Document
 from millstream.intake.path import Made
@@ -29,11 +30,13 @@ class Shelving:
             DocumentsFailed: the store is full, away or refuses us.
         """
         done = list(made)
-        left = iter([place for place, each in enumerate(made) if each.attachments])
+        left = iter([place for place, each in enumerate(made) if each.attachments or each.papers])
 
         async def store_some() -> None:
             for place in left:
                 documents = [await self._document(attachment) for attachment in made[place].attachments]
+                for paper in made[place].papers:
+                    await self._patience.kept(partial(self._documents.put, paper))
                 communication = replace(made[place].communication, documents=tuple(documents))
                 done[place] = Made(communication, made[place].head)
 

@@ -20,7 +20,7 @@ from millstream.intake.batch import BatchSize, Keys, batches, sort_out
 from millstream.intake.errors import RunClosed
 from millstream.intake.making import Here, Workshop
 from millstream.intake.password import PasswordRule
-from millstream.intake.ports import Composing, DocumentStore, Ledger, Source, Terms
+from millstream.intake.ports import Composing, DocumentStore, Gate, Ledger, Source, Terms
 from millstream.intake.tally import Tallies, Tally
 from millstream.intake.writer import Parcel, Writer
 
@@ -36,6 +36,7 @@ class Services:
     ledger: Ledger
     documents: DocumentStore
     composer: Composing | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ async def submit(
         password=PasswordRule.parse(rule) if rule else None,
         composer=services.composer,
         unsubscribe=run.policy.unsubscribe,
+        run=run.key,
+        gate=services.gate,
     )
     writer = Writer(services.ledger, services.documents, run, patience_seconds=options.patience_seconds)
     return await _Submission(_workshop(source, terms, options), writer, tallies or Tallies()).carry_out(on_progress)

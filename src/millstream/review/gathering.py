@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -301,3 +301,10 @@ def _puts(policy: Policy, kind: str, payload: Mapping[str, Any]) -> bool:
     return policy.fits(policy.events, kind) and all(
         policy.fits(getattr(policy, globs), str(payload.get(field) or "")) for globs, field in named.items()
     )
+
+
+async def templates_since(pool: Pool) -> dict[tuple[str, str], date]:
+    """Since when each template's version is in use, by what came in. It reads the whole ledger: once for a process."""
+    async with transaction(pool) as conn:
+        rows = queries.templates_since(conn)
+        return {(row["template"], row["version"] or ""): row["since"] async for row in rows}

@@ -111,3 +111,8 @@ ORDER BY h.review_id, h.id LIMIT :most;
 -- name: refuse_holds!
 -- These wait no longer.
 UPDATE hold SET state = 'refused' WHERE id = ANY(:ids) AND state = 'waiting';
+
+-- name: templates_since
+-- Since when each template's version is in use.
+SELECT template, version, min(created_at)::date AS since FROM communication
+WHERE template IS NOT NULL GROUP BY template, version;
