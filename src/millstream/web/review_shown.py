@@ -9,7 +9,8 @@ from typing import Any
 from millstream.log import get_logger
 from millstream.review import difference
 from millstream.review.model import Content
-from millstream.review.pages import Pages, Sheet, shows_papers
+from millstream.review.pages import Pages
+from millstream.review.sheet import Sheet, shows_papers
 from millstream.storage.errors import StorageError
 from millstream.web.pictures import MOST_PAGES, Pictures
 from millstream.web.review_view import Change, Changes, Extras, PaperShown, size
