@@ -428,3 +428,64 @@ async def test_page_and_mail_in_the_same_second_count_once_each_person(here: Sit
         assert (page.status == 303) == (mail.refusal is not None)
     rows = await here.rows("SELECT count(*) AS n FROM review_answer WHERE counted")
     assert rows[0]["n"] == 8
+
+
+async def bundled(here: Site, count: int = 3) -> tuple[list[int], str]:
+    """Several questions in one mail; answers their numbers, and Anna's link."""
+    numbers = [await here.open(await here.letter(f"Letter {n}"), ref=f"b{n}", name=f"Letter {n}") for n in range(count)]
+    link = await here.link(numbers[0], ANNA)
+    for place, number in enumerate(numbers[1:], 2):
+        await here.rows(
+            "INSERT INTO review_mail_case (mail_id, number, review_id, round, seat_id) "
+            "SELECT c.mail_id, %s, s.review_id, s.round, s.id FROM review_seat s, review_mail_case c "
+            "JOIN review_mail m ON m.id = c.mail_id "
+            "WHERE c.review_id = %s AND m.address = s.address AND s.review_id = %s AND s.address = %s RETURNING 1",
+            place,
+            numbers[0],
+            number,
+            ANNA,
+        )
+    return numbers, link
+
+
+async def test_a_mail_about_several_cases_is_answered_case_by_case(here: Site, person: Person) -> None:
+    numbers, link = await bundled(here)
+    page = await person.get(link)
+    assert [f"?case={n}" in page.html for n in (1, 2, 3)] == [True] * 3
+    one = await person.get(f"{link}?case=2")
+    assert "Letter 1" in one.html
+    answered = await person.post(f"{link}?case=2", {**one.form, "verdict": "reject", "text": "this one is wrong"})
+    assert answered.headers["Location"].endswith("?case=2")
+    other = await person.post(f"{link}?case=1", {**one.form, "verdict": "approve"})
+    assert other.status == 403  # a form is for its own case
+    states = [(await here.review(number)).state for number in numbers]
+    assert states == [State.OPEN, State.REJECTED, State.OPEN]
+    assert (await person.get(f"{link}?case=4")).status == 404
+    assert (await person.get(f"{link}/paper/1")).status == 404
+    assert (await person.get(f"{link}/paper/1?case=3")).status == 200
+
+
+async def test_one_form_answers_all_open_cases_of_a_mail(here: Site, person: Person) -> None:
+    numbers, link = await bundled(here)
+    await here.says(numbers[1], ANNA)
+    page = await person.get(link)
+    assert "One answer for the 2 open cases" in page.html
+    wordless = await person.post(link, {**page.form, "verdict": "reject"})
+    assert wordless.status == 422
+    done = await person.post(link, {**page.form, "verdict": "approve"})
+    assert done.status == 303
+    assert [answer["how"] for answer in await answers_of(here)] == ["mail", "page", "page"]
+    again = await person.post(link, {**page.form, "verdict": "reject", "text": "no"})
+    assert again.status == 409
+    assert len(await answers_of(here)) == 3
+
+
+async def test_one_form_for_all_answers_none_that_is_not_as_it_was_shown(here: Site, person: Person) -> None:
+    numbers, link = await bundled(here)
+    form = (await person.get(link)).form
+    await here.apply(numbers[2], NewContent(await here.letter("Another letter")))
+    assert (await person.post(link, {**form, "verdict": "approve"})).status == 409
+    assert (await person.post(link, {"word": "A" * 22, "verdict": "approve"})).status == 409
+    async with Person(here.url) as other:
+        assert (await other.post(link, {**form, "verdict": "approve"})).status == 403
+    assert await answers_of(here) == []
