@@ -37,12 +37,20 @@ _MOST_A_DAY: Final = 3
 _MOST_EVER: Final = 9
 _AGAIN: Final = {
     Verdict.REJECT: {
-        "en": "Rejected", "de": "Abgelehnt", "fr": "Refusé",
-        "es": "Rechazado", "it": "Respinto", "nl": "Afgekeurd",
+        "en": "Rejected",
+        "de": "Abgelehnt",
+        "fr": "Refusé",
+        "es": "Rechazado",
+        "it": "Respinto",
+        "nl": "Afgekeurd",
     },
     Verdict.CHANGE: {
-        "en": "Changes requested", "de": "Änderung gewünscht", "fr": "Modification demandée",
-        "es": "Cambios solicitados", "it": "Modifiche richieste", "nl": "Wijziging gevraagd",
+        "en": "Changes requested",
+        "de": "Änderung gewünscht",
+        "fr": "Modification demandée",
+        "es": "Cambios solicitados",
+        "it": "Modifiche richieste",
+        "nl": "Wijziging gevraagd",
     },
 }
 """What a bare no stands for when its reason comes in the next mail."""
