@@ -143,10 +143,10 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
         return _No("question", stops=True)
     if strange(found.beside(words), one):
         return _No("language")
-    if why := taken_back(words, found, one):
+    alone = only(found.beside(words), one, lexicons)
+    if why := taken_back(words, found, one, alone=alone):
         return _No(why, stops=True)
-    more = not only(found.beside(words), one, lexicons)
-    return _Said(found.verdict, more=more, everything=found.everything)
+    return _Said(found.verdict, more=not alone, everything=found.everything)
 
 
 def _bundle(body: Sheet, items: list[tuple[list[int], Sheet]], lexicons: Sequence[Lexicon]) -> Understood:

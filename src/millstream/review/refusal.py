@@ -101,8 +101,8 @@ def _may_end(words: Sequence[str], end: int, one: Lexicon, name: str, *, item: b
     return bool(one["opener"].longest(words, end)) or (item and one["fault"].within(words[end:]))
 
 
-def taken_back(words: Sequence[str], head: Head, one: Lexicon) -> str:
-    """What stands against the verdict, as a word; empty where nothing does."""
+def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -> str:
+    """What stands against the verdict, as a word; empty where nothing does. `alone`: nothing is said beside it."""
     beside = head.beside(words)
     sentence = words if head.last else _until_stop(words, head.end)
     wishes = head.verdict is Verdict.CHANGE
@@ -116,9 +116,29 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon) -> str:
         "contradicting": _affirms(beside, one, "approving")
         or ((head.bare or head.last) and _affirms(beside, one, "soft"))
         or _begins(beside, one, other),
-        "denied": (wishes or head.bare or head.last) and one["denial"].within(beside),
+        # After a mere no: what is not said to be wrong may as well be praise. "No, I like it."
+        "no_fault": head.bare and not alone and not _faults(beside, one),
+        "denied": ((wishes or head.bare or head.last) and one["denial"].within(beside))
+        or (wishes and _none(beside, one)),
     }
     return next((why for why, so in found.items() if so), "")
+
+
+def _faults(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether something is said to be wrong."""
+    if one["because"].longest(words, 0):
+        return True
+    return any(
+        not any(one["negation"].longest((word,), 0) for word in _near(words, at, -1))
+        for at in range(len(words))
+        if one["fault"].longest(words, at)
+    )
+
+
+def _none(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether it is said that there are none: `Changes: none`."""
+    first = next((at for at, word in enumerate(words) if word not in STOPS), len(words))
+    return bool(one["negation"].longest(words, first))
 
 
 def _begins(words: Sequence[str], one: Lexicon, names: Sequence[str]) -> bool:
