@@ -2,8 +2,9 @@
 
 `millstream worker` watches the folder; no mailbox is set, so nothing leaves meanwhile. The time runs from the moment
 the manifest has its name until the consignment is taken, the door's own waiting included. The PDFs are hard links to a
-hundred originals, or with `distinct` a file each; the HTML is always each customer's own. Memory is the resident set,
-read from outside.
+hundred originals, or with `distinct` a file each; the HTML is always each customer's own. Memory is the
+resident sets of the worker and of the process that it starts, added up and read from outside: what both share counts
+twice.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _HTML_BYTES = 3_000
 _FRAME = 700
 _LOOK_EVERY_SECONDS = 0.25
 _ROW = "SELECT state, problem, receipt, extract(epoch FROM taken_at)::float8 FROM consignment WHERE door = 'folder'"
+_UP = "SELECT to_regclass('consignment') IS NOT NULL"
 
 
 _CONFIGURATION = """
@@ -69,6 +71,9 @@ async def measure(plan: Plan) -> None:
         say(f"intake.folder: writing the outputs of {plan.customers:,} customers")
         manifest = await asyncio.to_thread(write_tree, watched / "job-1", plan)
         async with here.run("worker", "worker") as worker:
+            while not (await here.ask(_UP) or (False,))[0]:
+                worker.check()
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
             await asyncio.sleep(3.0)  # it is up, and its memory is what it is without work
             idle = worker.readings[-1].rss_mb
             manifest.rename(manifest.with_name("_STDDELIVERYFILE.xml"))

@@ -27,13 +27,14 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a process had used at a moment."""
+    """What a process and those it had started had used at a moment."""
 
     at: float
     """Seconds since 1970."""
     cpu_seconds: float
-    """User and system time of all of its threads."""
+    """User and system time of all of its threads, and of its children."""
     rss_mb: float
+    """Resident sets added up: pages that two of them share count twice."""
 
 
 class Child:
@@ -98,13 +99,16 @@ class Child:
         return before.cpu_seconds + part * (after.cpu_seconds - before.cpu_seconds)
 
     async def watch(self) -> None:
-        """Take readings until it ends."""
-        folder = Path("/proc", str(self._process.pid))
+        """Take readings until it ends, its own children's use added to its own."""
+        pid = self._process.pid
         with suppress(FileNotFoundError, ProcessLookupError):
             while self.running:
-                after_name = (folder / "stat").read_text("ascii").rpartition(")")[2].split()
-                cpu = (int(after_name[11]) + int(after_name[12])) / _TICKS  # utime, stime: proc_pid_stat(5)
-                self.readings.append(Reading(time.time(), cpu, int(after_name[21]) * _PAGE_BYTES / 1e6))
+                cpu, rss = _used(pid)
+                for child in _children(pid):
+                    with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                        more = _used(child)
+                        cpu, rss = cpu + more[0], rss + more[1]
+                self.readings.append(Reading(time.time(), cpu, rss / 1e6))
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def kill(self) -> None:
@@ -126,6 +130,21 @@ class Child:
     def _failure(self) -> BenchFailed:
         lines = self._log.read_text("utf-8", "replace").splitlines()[-_ERROR_LINES:]
         return BenchFailed(f"{self.name} ended with exit code {self._process.returncode}:\n" + "\n".join(lines))
+
+
+def _used(pid: int) -> tuple[float, int]:
+    """Processor seconds, those of children that ended included, and bytes in memory: proc_pid_stat(5)."""
+    after_name = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, after_name[11:15])) / _TICKS, int(after_name[21]) * _PAGE_BYTES
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads; theirs, in turn, are none of ours."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, (task / "children").read_text("ascii").split())
+    return found
 
 
 @asynccontextmanager

@@ -12,10 +12,13 @@ from millstream.delivery.sightings import Sightings
 from millstream.work.events import Listener
 
 
-def listeners(settings: Settings) -> Mapping[str, Sequence[Listener]]:
-    """Kind of event to those who answer it. An event without a listener stays as a record for rooms to come."""
+def listeners(settings: Settings, *more: Mapping[str, Listener]) -> Mapping[str, Sequence[Listener]]:
+    """Kind of event to those who answer it; `more` are those of rooms that were opened before.
+
+    An event without a listener stays as a record for rooms to come.
+    """
     found: dict[str, tuple[Listener, ...]] = defaultdict(tuple)
-    for rooms in (Sightings(sighting_rules(settings)).listeners(), step_listeners(settings)):
+    for rooms in (Sightings(sighting_rules(settings)).listeners(), step_listeners(settings), *more):
         for kind, answer in rooms.items():
             found[kind] = (*found[kind], answer)
     return dict(found)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from millstream.app.house import House
 from millstream.app.options import composer
+from millstream.app.review import policy_book
+from millstream.communication.entries import Reject
 from millstream.communication.model import Finding
-from millstream.communication.store import Reject
 from millstream.config import Settings
 from millstream.intake.batch import BatchSize, batches
 from millstream.intake.driver import Driver
@@ -42,6 +43,19 @@ async def gate(house: House, book: PolicyBook) -> Gate | None:
     )
     since = await templates_since(house.pool) if by_age else {}
     return Gate(book, packs, TextReader(), since)
+
+
+async def house_gate(house: House) -> Gate | None:
+    """The gate as the settings have it; None where they name neither policies nor rules, or none that look at intake.
+
+    Raises:
+        BadPolicy: files of policies or rules cannot be used.
+        ConfigError: the pool that asks has no mailbox.
+    """
+    review = house.settings.review
+    if not review.policies and not review.rules:
+        return None
+    return await gate(house, policy_book(house.settings))
 
 
 @dataclass(frozen=True, slots=True)

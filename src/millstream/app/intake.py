@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from millstream.app.gate import house_gate
 from millstream.app.house import House
 from millstream.app.options import composer
 from millstream.communication.model import Mode
@@ -38,7 +39,7 @@ TAKE_EVERY = 0.25
 TIDY_EVERY = 60.0
 """Seconds between two looks at what lies in the spool and was taken long ago."""
 _DAY = 86_400.0
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 2 * 1024 * 1024
 """Less than a submit by hand: a worker has lanes to run beside it, and 200 MB for all of it."""
 _RECEPTION_PATIENCE = 10.0
 """Whoever hands something over waits: a database that stays away longer is told to them, and they come again."""
@@ -97,7 +98,7 @@ async def taker(house: House, openings: Mapping[Kind, Opening] | None = None) ->
     `openings` are further kinds than those of the folder: `{Kind.MESSAGE: …}`.
     """
     settings = house.settings
-    services = Services(house.runs, house.documents, composer(settings))
+    services = Services(house.runs, house.documents, composer(settings), await house_gate(house))
     made = Taker(
         consignments(house),
         Tools(
@@ -108,6 +109,7 @@ async def taker(house: House, openings: Mapping[Kind, Opening] | None = None) ->
             intake=intake_options(settings),
             options=taking_options(settings),
             drill=drill(settings),
+            apart=None if settings.documents_url.startswith("memory:") else settings.documents_url,
         ),
     )
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from millstream.composer.composer import Composer, ComposerOptions
+from millstream.app.review import answer_links
+from millstream.composer import ComposerLater
 from millstream.config import Settings
 from millstream.delivery.bounces import BounceRules
 from millstream.delivery.options import DeliveryOptions, Sender
@@ -103,6 +104,7 @@ def delivery_options(settings: Settings) -> DeliveryOptions:
         read_beside=settings.mailbox.beside_units,
         drill=delivery.drill,
         warm=settings.limits.ages_days,
+        answer_link=answer_links(settings),
     )
 
 
@@ -120,9 +122,9 @@ def sighting_rules(settings: Settings) -> SightingRules:
     )
 
 
-def composer(settings: Settings) -> Composer:
+def composer(settings: Settings) -> ComposerLater:
     """The embedded composer with the tenant's templates before the shipped ones."""
-    return Composer(ComposerOptions(templates=settings.composer.templates))
+    return ComposerLater(settings.composer.templates)
 
 
 def _lacking(what: str) -> BadCredentials:

@@ -61,6 +61,8 @@ def smtp_options(settings: Settings, *, host: str | None = None, port: int | Non
         connections_per_address=smtp.connections_per_address,
         messages_per_connection=smtp.messages_per_connection,
         idle_seconds=smtp.idle_seconds,
+        slowest_bytes_per_second=smtp.slowest_bytes_per_second,
+        slow_for_seconds=smtp.slow_for_seconds,
         map=_map(settings),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from millstream.app.gate import house_gate
 from millstream.app.house import House
 from millstream.app.memory import calm_collector
 from millstream.app.options import composer
@@ -24,7 +25,7 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
     """
     calm_collector()
     settings = house.settings
-    services = Services(house.runs, house.documents, composer(settings))
+    services = Services(house.runs, house.documents, composer(settings), await house_gate(house))
     options = IntakeOptions(
         most_bytes=settings.limits.limits().max_message_bytes,
         parallel=settings.composer.threads,
@@ -37,6 +38,8 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
     source = Driver(file, consignment=number)
     receipt = await submit(source, run, services, on_progress, options=options, tallies=tallies)
     if number is not None:
+        for each, standing in (await store.standings(tallies.resumed(), run_id=run.id)).items():
+            tallies.of(each).stands(standing)
         await store.done(number, tallies.of(number).receipt(), run_id=run.id)
     return receipt
 

@@ -72,6 +72,9 @@ def http_options(settings: Settings) -> HttpOptions:
     return HttpOptions(
         tokens={name: secret.get_secret_value() for name, secret in http.tokens.items()},
         most_bytes=http.most_bytes,
+        most_record_bytes=http.most_record_bytes,
+        most_held_bytes=http.most_held_bytes,
+        most_files=http.most_files,
         read_seconds=http.read_seconds,
         wait_seconds=http.wait_seconds,
         pool=intake.pool,

@@ -13,6 +13,7 @@ from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
+from millstream.app.reviewing import reviewing
 from millstream.app.steps import exstream_side
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
@@ -67,6 +68,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
         reading(house, tools.gmail) as reads,
         coming_in(house, messages) as doors,
         exstream_side(house) as exstream,
+        reviewing(house, tools.gmail) as reviews,
     ):
         options = tools.options
         engine_options = EngineOptions(
@@ -94,16 +96,18 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                     *(engine.defer(LANE_JOB, lock=f"lane:{mailbox}", mailbox=mailbox) for mailbox in due)
                 )
 
+            answers = listeners(house.settings, *reviews.listeners)
             log.info("worker.started", lanes=house.settings.worker.lanes)
             sweeps = [
                 Sweep("runs", _BOARD_EVERY, board.refresh),
                 Sweep("due", _DUE_EVERY, defer_due),
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
-                Sweep("events", _EVENTS_EVERY, Events(house.pool, listeners(house.settings)).answer_due),
+                Sweep("events", _EVENTS_EVERY, Events(house.pool, answers).answer_due),
                 *reads.sweeps,
                 *doors,
                 *exstream,
+                *reviews.sweeps,
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:

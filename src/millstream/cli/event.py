@@ -1,23 +1,68 @@
-"""`millstream event`: what happened in one room and no other could answer."""
+"""`millstream event`: what happened in one room, and what no other could answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
 
 from millstream.app.house import House
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
 from millstream.work import events
 
+_MOST_DAYS = 36_500.0
 
-def list_command(*, json: Json = False) -> None:
-    """Events that were put aside. What answering them failed with, the newest first."""
+
+def list_command(
+    *,
+    exceptions: Annotated[
+        bool, typer.Option("--exceptions", help="What went wrong at Exstream, at intake and with next steps.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever happened, also what was answered.")] = False,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Whatever happened of kinds that begin so; may be given again.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0.0, max=_MOST_DAYS, help="How far back.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Rows at most, the newest first.")] = 100,
+    json: Json = False,
+) -> None:
+    """Events, the newest first. Without an option those that were put aside, with what answering them failed with."""
+    kinds = [*(kind or ()), *(events.EXCEPTIONS if exceptions else ())]
+    aside = not (kinds or everything)
+    since = None if days is None else datetime.now(UTC) - timedelta(days=days)
 
     async def listed(house: House) -> list[dict[str, Any]]:
-        return await events.put_aside(house.pool)
+        return await events.newest(house.pool, kinds=kinds or None, since=since, aside=aside, most=most)
 
-    columns = ("id", "at", "kind", "subject", "tries", "failure")
-    frame.answer_rows(work.in_house(listed), columns, as_json=json, empty="no event was put aside")
+    rows = work.in_house(listed)
+    if aside:
+        columns: tuple[str, ...] = ("id", "at", "kind", "subject", "tries", "failure")
+        frame.answer_rows(rows, columns, as_json=json, empty="no event was put aside")
+    else:
+        columns = ("id", "at", "kind", "customer", "type", "error", "source", "subject")
+        frame.answer_rows(rows, columns, as_json=json, empty="nothing of that kind happened")
+
+
+def show(
+    number: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="The event's number.")], *, json: Json = False
+) -> None:
+    """One event with all it tells."""
+
+    async def shown(house: House) -> dict[str, Any] | None:
+        return await events.find(house.pool, number)
+
+    whole = work.in_house(shown)
+    if whole is None:
+        frame.fail(f"there is no event {number}; `millstream event list --all` shows what happened", frame.FAILED)
+    if json:
+        frame.answer_json(whole)
+        return
+    payload = whole.pop("payload")
+    frame.answer_fields(whole)
+    frame.say("")
+    frame.answer_fields(payload)
 
 
 def retry(*, json: Json = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +14,9 @@ import typer
 
 from millstream.app.exstream import exstream
 from millstream.cli import frame, work
-from millstream.cli.exstream_ask import Asked, Domain, Facts, Wait, ask, named
-from millstream.cli.frame import Actor, Json
+from millstream.cli.exstream_ask import Asked, Asking, Domain, Outputs, ask
+from millstream.cli.frame import Json
+from millstream.cli.grouped import grouped
 from millstream.exstream.client import Exstream
 from millstream.exstream.messages import read_messages
 from millstream.exstream.model import ResourceState, Severity
@@ -33,6 +34,14 @@ class Thing(StrEnum):
     STEP = "step"
     FLOW = "flow"
     JOB = "job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """The options that say by which design a communication is composed."""
+
+    data_source: Annotated[str, typer.Option(help="The driver's data source; found by itself otherwise.")] = ""
+    domain: Domain = ""
 
 
 def probe(*, json: Json = False) -> None:
@@ -158,35 +167,43 @@ def resolve(
         frame.answer_fields(found)
 
 
-def generate(  # noqa: PLR0913  a parameter an option
+@grouped
+def generate(
     communication: Annotated[str, typer.Argument(help="The communication's id or name.")],
     driver: Annotated[Path, typer.Argument(help="The driver: JSON, or XML where its name ends so.")],
     *,
-    run: Annotated[
-        str | None, typer.Option(help="Take the outputs in as this run; without it they are kept only.")
-    ] = None,
-    fact: Facts = None,
-    out: Annotated[Path | None, typer.Option(help="Put the outputs into this folder; needs --wait.")] = None,
-    data_source: Annotated[str, typer.Option(help="The driver's data source; found by itself otherwise.")] = "",
-    domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    outputs: Outputs,
+    design: Design,
+    asking: Asking,
 ) -> None:
     """Have a communication composed now."""
-    if out is not None and wait is None:
-        frame.fail("--out needs --wait: outputs are there when the step is done", frame.WRONG)
-    arguments: dict[str, Any] = {"content_type": _kind(driver), "to": "run" if run else "documents"}
-    arguments |= {"run": run} if run else {}
-    arguments |= {"facts": named(fact, "--fact")} if fact else {}
-    arguments |= {"data_source": data_source} if data_source else {}
-    asked = Asked(
-        verb=Verb.GENERATE, target=communication, actor=actor, domain=domain, arguments=arguments, driver=driver
-    )
-    ask(asked, wait=wait, json=json, out=out)
+    arguments = outputs.arguments(asking) | {"content_type": _kind(driver)}
+    arguments |= {"data_source": design.data_source} if design.data_source else {}
+    asked = Asked(verb=Verb.GENERATE, target=communication, domain=design.domain, arguments=arguments, driver=driver)
+    ask(asked, asking, out=outputs.out)
 
 
-def trigger(  # noqa: PLR0913  a parameter an option
+@grouped
+def fulfil(
+    communication: Annotated[str, typer.Argument(help="The id or name of the communication that fulfils.")],
+    documents: Annotated[list[str], typer.Argument(help="The document's id in Empower; several are taken together.")],
+    *,
+    outputs: Outputs,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Have the documents deleted in Empower once their outputs are kept here.")
+    ] = False,
+    design: Design,
+    asking: Asking,
+) -> None:
+    """Have finished Empower documents composed now."""
+    arguments = outputs.arguments(asking) | {"documents": documents, "delete": delete}
+    arguments |= {"data_source": design.data_source} if design.data_source else {}
+    asked = Asked(verb=Verb.FULFIL, target=communication, domain=design.domain, arguments=arguments)
+    ask(asked, asking, out=outputs.out)
+
+
+@grouped
+def trigger(
     channel: Annotated[str, typer.Argument(help="The input channel's service name.")],
     driver: Annotated[Path, typer.Argument(help="What is posted: JSON, or XML where its name ends so.")],
     *,
@@ -195,9 +212,7 @@ def trigger(  # noqa: PLR0913  a parameter an option
     ] = None,
     on_demand: Annotated[bool, typer.Option("--on-demand", help="Wait at Exstream for the flow's answer.")] = False,
     domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    asking: Asking,
 ) -> None:
     """Start the flows of a named channel."""
     headers = {}
@@ -207,75 +222,68 @@ def trigger(  # noqa: PLR0913  a parameter an option
             frame.fail(f"--header {each!r} is not `Name: value`", frame.WRONG)
         headers[name.strip()] = value.strip()
     arguments = {"mode": "ondemand" if on_demand else "batch", "headers": headers, "content_type": _kind(driver)}
-    asked = Asked(verb=Verb.TRIGGER, target=channel, actor=actor, domain=domain, arguments=arguments, driver=driver)
-    ask(asked, wait=wait, json=json)
+    ask(Asked(verb=Verb.TRIGGER, target=channel, domain=domain, arguments=arguments, driver=driver), asking)
 
 
+@grouped
 def release(
     thing: Annotated[Thing, typer.Argument(help="step or flow.")],
     number: Annotated[str, typer.Argument(help="Its id.")],
     *,
     domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    asking: Asking,
 ) -> None:
     """Let a held step or flow go on."""
     verbs = {Thing.STEP: Verb.RELEASE_STEP, Thing.FLOW: Verb.RELEASE_FLOW}
     if thing not in verbs:
         frame.fail("a job is not released; name the step or the flow that is held", frame.WRONG)
-    ask(Asked(verb=verbs[thing], target=number, actor=actor, domain=domain), wait=wait, json=json)
+    ask(Asked(verb=verbs[thing], target=number, domain=domain), asking)
 
 
+@grouped
 def stop(
     thing: Annotated[Thing, typer.Argument(help="step, flow or job.")],
     number: Annotated[str, typer.Argument(help="Its id.")],
     *,
     domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    asking: Asking,
 ) -> None:
     """Let a step, a flow or a job not go on."""
     verbs = {Thing.STEP: Verb.STOP_STEP, Thing.FLOW: Verb.STOP_FLOW, Thing.JOB: Verb.STOP_JOB}
-    ask(Asked(verb=verbs[thing], target=number, actor=actor, domain=domain), wait=wait, json=json)
+    ask(Asked(verb=verbs[thing], target=number, domain=domain), asking)
 
 
-def reprocess(  # noqa: PLR0913  a parameter an option
+@grouped
+def reprocess(
     number: Annotated[str, typer.Argument(help="The job's id.")],
     *,
     current_model: Annotated[bool, typer.Option("--current-model", help="By the flow model as it is now.")] = False,
     current_context: Annotated[bool, typer.Option("--current-context", help="In the context as it is now.")] = False,
     domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    asking: Asking,
 ) -> None:
     """Run a job again."""
     arguments = {"current_model": current_model, "current_context": current_context}
-    asked = Asked(verb=Verb.REPROCESS, target=number, actor=actor, domain=domain, arguments=arguments)
-    ask(asked, wait=wait, json=json)
+    ask(Asked(verb=Verb.REPROCESS, target=number, domain=domain, arguments=arguments), asking)
 
 
-def state(  # noqa: PLR0913  a parameter an option
+@grouped
+def state(
     to: Annotated[ResourceState, typer.Argument(help="The state it shall have.")],
     ids: Annotated[list[str], typer.Argument(help="The resource's id; several are changed together.")],
     *,
     comment: Annotated[str, typer.Option(help="What stands in Exstream's audit trail; made of --as otherwise.")] = "",
     domain: Domain = "",
-    actor: Actor = "operator",
-    wait: Wait = None,
-    json: Json = False,
+    asking: Asking,
 ) -> None:
     """Change a resource's state in its approval."""
-    said = comment or f"{to} by {actor} at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    said = comment or f"{to} by {asking.actor} at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     arguments: dict[str, Any] = {"state": str(to), "comment": said}
     if len(ids) == 1:
-        asked = Asked(verb=Verb.SET_STATE, target=ids[0], actor=actor, domain=domain, arguments=arguments)
+        asked = Asked(verb=Verb.SET_STATE, target=ids[0], domain=domain, arguments=arguments)
     else:
-        several = {**arguments, "ids": ids}
-        asked = Asked(verb=Verb.SET_STATES, target=str(to), actor=actor, domain=domain, arguments=several)
-    ask(asked, wait=wait, json=json)
+        asked = Asked(verb=Verb.SET_STATES, target=str(to), domain=domain, arguments={**arguments, "ids": ids})
+    ask(asked, asking)
 
 
 def _with_server(work_: Callable[[Exstream], Awaitable[Answer]]) -> Answer:

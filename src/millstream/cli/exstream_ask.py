@@ -14,6 +14,7 @@ import typer
 from millstream.app.exstream import check_way
 from millstream.app.house import House
 from millstream.cli import frame, work
+from millstream.cli.frame import Actor, Json
 from millstream.nextstep.model import StepState, Verb, Wish
 from millstream.nextstep.store import StepStore
 
@@ -21,15 +22,39 @@ Wait = Annotated[
     float | None,
     typer.Option("--wait", min=0.0, help="Wait for the step's end for so many seconds; a worker carries it out."),
 ]
-Facts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fact", help="With --run: what the outputs lack, `CustomerEmail=ada@example.com`; may be given again."
-    ),
-]
 Domain = Annotated[str, typer.Option(help="The domain; without it exstream.domain.")]
 _ENDS = {StepState.DONE, StepState.FAILED, StepState.UNCERTAIN, StepState.CANCELLED}
 _LOOK_EVERY = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """The options of every command that asks: who does, and how long is waited for the answer."""
+
+    actor: Actor = "operator"
+    wait: Wait = None
+    json: Json = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """The options of every command that composes: what becomes of the outputs."""
+
+    run: Annotated[str | None, typer.Option(help="Take the outputs in as this run; without it they are kept only.")] = (
+        None
+    )
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(help="With --run: what the outputs lack, `CustomerEmail=ada@example.com`; may be given again."),
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="Put the outputs into this folder; needs --wait.")] = None
+
+    def arguments(self, asking: Asking) -> dict[str, Any]:
+        """What of this the step is told. Ends the command where the outputs could not be put anywhere."""
+        if self.out is not None and asking.wait is None:
+            frame.fail("--out needs --wait: outputs are there when the step is done", frame.WRONG)
+        told: dict[str, Any] = {"to": "run", "run": self.run} if self.run else {"to": "documents"}
+        return told | ({"facts": named(self.fact, "--fact")} if self.fact else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +63,13 @@ class Asked:
 
     verb: Verb
     target: str
-    actor: str
     domain: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     driver: Path | None = None
 
 
-def ask(asked: Asked, *, wait: float | None, json: bool, out: Path | None = None) -> None:
-    """Ask for a step and tell its number; with `wait` tell its end, and put its outputs into the folder `out`."""
+def ask(asked: Asked, asking: Asking, *, out: Path | None = None) -> None:
+    """Ask for a step and tell its number; where it is waited for tell its end, and put its outputs into a folder."""
     content = None if asked.driver is None else _read(asked.driver)
 
     async def done(house: House) -> dict[str, Any]:
@@ -60,21 +84,21 @@ def ask(asked: Asked, *, wait: float | None, json: bool, out: Path | None = None
             verb=asked.verb,
             target=asked.target,
             subject=f"exstream:{asked.domain or house.settings.exstream.domain}/{asked.target}",
-            actor=asked.actor,
+            actor=asking.actor,
             domain=asked.domain,
             arguments=asked.arguments,
             content=sha256,
         )
         number, _ = await store.ask_now(wish)
-        if wait is None:
+        if asking.wait is None:
             return await store.find(number)
-        return await _ended(store, number, wait)
+        return await _ended(store, number, asking.wait)
 
     row = work.in_house(done)
     state = StepState(row["state"])
     if out is not None and state is StepState.DONE:
         row["files"] = _written(row.get("result") or {}, out)
-    _tell(row, state, waited=wait, json=json)
+    _tell(row, state, waited=asking.wait, json=asking.json)
 
 
 async def _ended(store: StepStore, number: int, wait: float) -> dict[str, Any]:

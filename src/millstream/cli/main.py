@@ -17,7 +17,9 @@ TREE: dict[str, Leaf | Branch] = {
         "Compose real statements, deliver them through a Gmail sandbox, and count what arrived.",
     ),
     "worker": Leaf("millstream.cli.worker:worker", "Run the jobs of all rooms until Ctrl-C."),
-    "web": Leaf("millstream.cli.web:web", "Serve Gmail's pushes and the HTTP door of intake until Ctrl-C."),
+    "web": Leaf(
+        "millstream.cli.web:web", "Serve Gmail's pushes, the HTTP door of intake and the reviewers' pages until Ctrl-C."
+    ),
     "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor",
@@ -84,6 +86,11 @@ TREE: dict[str, Leaf | Branch] = {
             "list": Leaf("millstream.cli.intake:list_command", "What came in, the newest first."),
             "show": Leaf("millstream.cli.intake:show", "One consignment with its receipt."),
             "retry": Leaf("millstream.cli.intake:retry", "Take in again what failed, after its cause was mended."),
+            "jobs": Leaf("millstream.cli.intake:jobs", "Exstream's jobs that were seen, and what was done about each."),
+            "again": Leaf(
+                "millstream.cli.intake:again",
+                "Fetch a job's outputs again that were given up, after the cause was mended.",
+            ),
         },
     ),
     "step": Branch(
@@ -112,6 +119,7 @@ TREE: dict[str, Leaf | Branch] = {
                 "What generating a communication needs: its id, its data source, its queues.",
             ),
             "generate": Leaf("millstream.cli.exstream:generate", "Have a communication composed now."),
+            "fulfil": Leaf("millstream.cli.exstream:fulfil", "Have finished Empower documents composed now."),
             "trigger": Leaf("millstream.cli.exstream:trigger", "Start the flows of a named channel."),
             "release": Leaf("millstream.cli.exstream:release", "Let a held step or flow go on."),
             "stop": Leaf("millstream.cli.exstream:stop", "Let a step, a flow or a job not go on."),
@@ -127,10 +135,42 @@ TREE: dict[str, Leaf | Branch] = {
             ),
         },
     ),
+    "review": Branch(
+        "Questions to people: approval and compliance.",
+        {
+            "list": Leaf("millstream.cli.review:list_command", "What people are asked, the newest first."),
+            "show": Leaf("millstream.cli.review:show", "One review with everything that happened."),
+            "answer": Leaf("millstream.cli.review_answer:answer", "Answer for a person who is asked."),
+            "overrule": Leaf(
+                "millstream.cli.review_answer:overrule", "Decide alone, as somebody whom the policy names."
+            ),
+            "assign": Leaf("millstream.cli.review_answer:assign", "Hand a person's question to somebody else."),
+            "cancel": Leaf("millstream.cli.review_answer:cancel", "Take a question back."),
+            "delegate": Leaf(
+                "millstream.cli.review_answer:delegate", "Let somebody answer for somebody else for a while."
+            ),
+            "undelegate": Leaf("millstream.cli.review_answer:undelegate", "Let a delegation hold no more."),
+            "delegations": Leaf("millstream.cli.review_answer:delegations", "Who answers for whom now or later."),
+            "mail": Leaf("millstream.cli.review:mail", "What a mail to a reviewer says, as it would be written now."),
+            "policy": Branch(
+                "Who is asked about what.",
+                {
+                    "check": Leaf(
+                        "millstream.cli.review_policy:check",
+                        "Check policy files, and say everything that is wrong with them.",
+                    ),
+                    "show": Leaf(
+                        "millstream.cli.review_policy:show", "The policies as they stand, or one of them whole."
+                    ),
+                },
+            ),
+        },
+    ),
     "event": Branch(
         "What happened in one room and others answer.",
         {
-            "list": Leaf("millstream.cli.event:list_command", "Events that were put aside."),
+            "list": Leaf("millstream.cli.event:list_command", "Events, the newest first."),
+            "show": Leaf("millstream.cli.event:show", "One event with all it tells."),
             "retry": Leaf("millstream.cli.event:retry", "Answer what was put aside again, after its cause was mended."),
         },
     ),

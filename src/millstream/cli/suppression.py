@@ -11,6 +11,7 @@ from millstream.cli import frame, work
 from millstream.cli.frame import Json
 from millstream.delivery.suppression import Removed, Suppressions
 from millstream.mime import MimeError, parse_address
+from millstream.mime.people import lower
 
 Address = Annotated[str, typer.Argument(help="The recipient's address; upper and lower case are the same.")]
 Why = Annotated[str, typer.Option(help="The reason; goes into the list and the audit trail.")]
@@ -79,7 +80,7 @@ def remove(
 def _parsed(address: str) -> str:
     """As intake reads it, so that both are the same text; the list itself is in lower case."""
     try:
-        return parse_address(address).address.lower()
+        return lower(parse_address(address).address)
     except MimeError as error:
         frame.fail(str(error), frame.WRONG)
 

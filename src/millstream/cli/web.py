@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from millstream.app.house import open_house
+from millstream.app.review_pages import AnswerPages, answer_pages
 from millstream.app.web import http_door, push_door, reachable
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
-from millstream.web import AddressUnusable, build, serve
+from millstream.web import AddressUnusable, ReviewDoor, build, serve
 
 _INTAKE = ["POST /api/v1/runs", "POST /api/v1/communications"]
 
@@ -23,10 +24,11 @@ def web(
     port: Annotated[int | None, typer.Option(help="The port, 0 for a free one; web.port if not given.")] = None,
     json: Json = False,
 ) -> None:
-    """Serve Gmail's pushes and the HTTP door of intake until Ctrl-C. A proxy in front of it ends TLS.
+    """Serve Gmail's pushes, the HTTP door of intake and the reviewers' pages until Ctrl-C. A proxy in front ends TLS.
 
     POST /push/gmail takes what a Pub/Sub push subscription sends; POST /api/v1/runs and /api/v1/communications take
-    what an Exstream HTTP connector sends; GET /healthz says whether the database answers.
+    what an Exstream HTTP connector sends; /review/ is where reviewers answer; GET /healthz says whether the database
+    answers.
     """
 
     async def served() -> None:
@@ -35,12 +37,12 @@ def web(
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, stopping.set)
-        async with open_house(settings) as house, push_door(house) as push:
+        async with open_house(settings) as house, push_door(house) as push, answer_pages(house) as answers:
             intake = http_door(house)
-            if push is None and intake is None:
+            if push is None and intake is None and answers is None:
                 frame.fail(
-                    "nobody's push is believed and nobody may hand in; set push.audience and push.service_account, or "
-                    "intake_http.tokens",
+                    "nobody's push is believed, nobody may hand in, and no reviewer is asked; set push.audience and "
+                    "push.service_account, or intake_http.tokens, or review.policies and review.base_url",
                     frame.WRONG,
                 )
             app = build(
@@ -48,8 +50,14 @@ def web(
                 push.tokens.verify if push else None,
                 reachable=lambda: reachable(house),
                 intake=intake,
+                review=_reviewers(answers),
             )
-            doors = [*(["POST /push/gmail"] if push else []), *(_INTAKE if intake else []), "GET /healthz"]
+            doors = [
+                *(["POST /push/gmail"] if push else []),
+                *(_INTAKE if intake else []),
+                *(["/review/"] if answers else []),
+                "GET /healthz",
+            ]
 
             def announce(address: str) -> None:
                 frame.answer({"url": address}, f"listening at {address}: {', '.join(doors)}", as_json=json)
@@ -61,3 +69,10 @@ def web(
                 frame.fail(str(error), frame.FAILED)
 
     work.run(served)
+
+
+def _reviewers(answers: AnswerPages | None) -> ReviewDoor | None:
+    if answers is None:
+        return None
+    clicks = answers.clicks.verify if answers.clicks else None
+    return ReviewDoor(answers.pages, answers.base_url, answers.sign_in, clicks)

@@ -18,11 +18,21 @@ from millstream.intake.errors import BadPasswordRule, IntakeError
 from millstream.mailbox.errors import MailboxError
 from millstream.nextstep.errors import NextStepError
 from millstream.quota import QuotaError
+from millstream.review.errors import BadPolicy, ReviewError
 from millstream.storage.errors import StorageError
 
 Answer = TypeVar("Answer")
 
-WRONG = (BadCredentials, BadPasswordRule, ConfigError, NoCredentials, NotConfigured, QuotaError, UnknownDrill)
+WRONG = (
+    BadCredentials,
+    BadPasswordRule,
+    BadPolicy,
+    ConfigError,
+    NoCredentials,
+    NotConfigured,
+    QuotaError,
+    UnknownDrill,
+)
 FAILED = (
     CommunicationError,
     DeliveryError,
@@ -31,6 +41,7 @@ FAILED = (
     IntakeError,
     MailboxError,
     NextStepError,
+    ReviewError,
     StorageError,
 )
 

@@ -127,7 +127,7 @@ HOLD_REASONS = (
 
 ANSWER_LINK: Final = "https://answer.invalid/"
 """Stands in a body for the link by which its reader answers. The lane that writes the letter puts the link in its
-place, so that no row of the database can answer for anybody (docs/decisions/0022)."""
+place, so that no row of the database can answer for anybody (docs/decisions/0023)."""
 
 Gate = Literal["approval", "compliance"]
 

@@ -131,7 +131,7 @@ SELECT c.key, c.type, c.customer, c.template, c.version, c.locale, c.stream, c.r
        d.mailbox, d.draft_id, d.thread_id, d.message_id, d.tries, d.due_at, d.accepted_at, d.sighted, d.id AS delivery_id
 FROM communication c JOIN run r ON r.id = c.run_id JOIN delivery d ON d.communication_id = c.id
 WHERE (:run::text IS NULL OR r.key = :run)
-  AND (c.key = :text OR c.customer = :text OR d.address = :text OR d.token = :text)
+  AND (c.key = :text OR c.customer = :text OR lower(d.address) = lower(:text) OR d.token = :text)
 ORDER BY c.id DESC LIMIT :most;
 
 -- name: list_attempts

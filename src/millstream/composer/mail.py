@@ -7,6 +7,7 @@ in `<mj-raw>{% … %}</mj-raw>`. The templates run in Jinja's sandbox because te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from millstream.composer.errors import ComposeError, MailTooLarge, TemplateError
 from millstream.composer.locales import LocaleFacts
 from millstream.composer.template import Template
 
+_FIELD = re.compile(r"\{(\w+)\}")
 HTML_LIMIT = 100_000
 """Bytes. Gmail clips HTML above about 102 KB and hides the rest behind a link (mailchimp.com, read 2025-11)."""
 
@@ -37,11 +39,10 @@ class MailTemplate:
 
     def __init__(self, template: Template) -> None:
         self._name = template.name
-        plain = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
-        escaped = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=True)
-        for environment in (plain, escaped):
-            environment.filters["fill"] = _fill
-        self._html = self._compiled(escaped, "mail.mjml", _html(template))
+        plain, escaped = environments()
+        self._html = self._compiled(
+            escaped, "mail.mjml", html_of(template.name, "mail.mjml", template.read("mail.mjml"))
+        )
         self._text = self._compiled(plain, "mail.txt", template.read("mail.txt"))
         self._subject = self._compiled(plain, "subject", template.settings["subject"])
         self._file_name = self._compiled(plain, "file_name", template.settings["file_name"])
@@ -90,17 +91,26 @@ def _words(data: Mapping[str, Any], texts: Mapping[str, Any], known: LocaleFacts
     }
 
 
-def _fill(text: str, **values: object) -> str:
-    for name, value in values.items():
-        text = text.replace("{" + name + "}", str(value))
-    return text
+def environments() -> tuple[SandboxedEnvironment, SandboxedEnvironment]:
+    """Jinja for texts and for HTML; in the latter every value is escaped."""
+    plain = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    escaped = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=True)
+    for environment in (plain, escaped):
+        environment.filters["fill"] = fill
+    return plain, escaped
 
 
-def _html(template: Template) -> str:
+def fill(text: str, **values: object) -> str:
+    """Put values where `{name}` stands. A value's own braces are left as they are."""
+    return _FIELD.sub(lambda found: str(values.get(found[1], found[0])), text)
+
+
+def html_of(name: str, file: str, source: str) -> str:
+    """HTML of MJML, with the Jinja expressions still in it; TemplateError where it is no MJML."""
     try:
-        made = mrml.to_html(template.read("mail.mjml"))
+        made = mrml.to_html(source)
     except OSError as error:  # mrml raises OSError for MJML it cannot read
-        raise TemplateError(template.name, f"mail.mjml is no MJML: {error}") from error
+        raise TemplateError(name, f"{file} is no MJML: {error}") from error
     if made.warnings:
-        raise TemplateError(template.name, f"mail.mjml: {made.warnings[0]}")
+        raise TemplateError(name, f"{file}: {made.warnings[0]}")
     return str(made.content)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from io import BytesIO
 
-import pikepdf
-
+from millstream import lazy
 from millstream.composer.errors import UnreadablePdf
 
 _ADDRESS = re.compile(r"^(stream )?<_io\.BytesIO[^>]*>:? ?")  # pikepdf names the object it read from
@@ -16,6 +15,7 @@ def check_pdf(content: bytes) -> int:
     """The number of pages; UnreadablePdf when the bytes are empty, no PDF, broken, or under a password."""
     if not content:
         raise UnreadablePdf("the PDF is empty (0 bytes)")
+    pikepdf = lazy.load("pikepdf")  # 9 MB, which a process that only asks for an error's name saves
     try:
         with pikepdf.open(BytesIO(content)) as pdf:
             pages = len(pdf.pages)
@@ -41,6 +41,7 @@ def protect(content: bytes, password: str) -> bytes:
     if not password:
         raise ValueError("a PDF cannot be protected by an empty password")
     check_pdf(content)
+    pikepdf = lazy.load("pikepdf")
     protected = BytesIO()
     with pikepdf.open(BytesIO(content)) as pdf:
         with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as metadata:

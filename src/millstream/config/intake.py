@@ -135,6 +135,14 @@ class IntakeHttpSettings(Section):
         description="Who may hand in: a name, and the bearer token it brings. Without any this door is closed.",
     )
     most_bytes: PositiveInt = Field(default=2_147_483_648, description="Bytes of one request.")
+    most_record_bytes: PositiveInt = Field(
+        default=52_428_800, description="Bytes of one record, or of one document that comes without one."
+    )
+    most_held_bytes: PositiveInt = Field(
+        default=268_435_456,
+        description="Bytes of all single records that are on their way in: they are in memory until they are durable.",
+    )
+    most_files: PositiveInt = Field(default=100_000, description="Files beside a driver or a manifest, in one request.")
     read_seconds: PositiveFloat = Field(default=600.0, description="How long a request may take to come.")
     wait_seconds: NonNegativeFloat = Field(
         default=20.0, description="How long an answer waits until what was handed in has become a run."
@@ -171,6 +179,12 @@ class IntakeSmtpSettings(Section):
     connections_per_address: PositiveInt = Field(default=20, description="The same from one address.")
     messages_per_connection: PositiveInt = Field(default=1_000, description="Messages of one connection.")
     idle_seconds: PositiveFloat = Field(default=60.0, description="A silent connection is closed after so long.")
+    slowest_bytes_per_second: NonNegativeFloat = Field(
+        default=1024.0, description="A message that comes more slowly than that is not taken; 0: as slowly as it likes."
+    )
+    slow_for_seconds: NonNegativeFloat = Field(
+        default=30.0, description="A message may come more slowly than that for so long."
+    )
     run: str = Field(
         default="smtp/{stream}/{date}", description="The run's key: `{stream}`, `{type}`, `{sender}`, `{date}`."
     )

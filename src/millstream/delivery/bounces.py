@@ -9,6 +9,7 @@ from millstream.communication.model import Policy
 from millstream.delivery.sighted import Sighted, Told, Trail, queries, raise_event
 from millstream.delivery.suppression import suppress
 from millstream.log import get_logger
+from millstream.mime.people import lower
 from millstream.storage.pool import Connection
 
 log = get_logger(__name__)
@@ -38,7 +39,7 @@ async def suppress_for(conn: Connection, told: Told, sighted: Sighted, *, rules:
     A mail server that names another address than ours speaks of one behind it (a forward, a list): that counts as a
     bounce, and is no proof that ours is dead. Answers whether the address was put on the list now.
     """
-    ours = not told.recipient or told.recipient.lower() == sighted.address.lower()
+    ours = not told.recipient or lower(told.recipient) == lower(sighted.address)
     if told.kind == "bounced_hard" and told.address_is_bad and ours:
         detail = f"its mail server says that it takes no mail: {told.words}"
     else:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from millstream.communication.model import RunState
-from millstream.delivery.errors import StaleEpoch
+from millstream.delivery.errors import NoAnswerPage, StaleEpoch
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Delivery, Disposition, Kind
 from millstream.delivery.options import Point
@@ -94,10 +94,10 @@ class Carrier:
             raw = await write_letter(
                 parcel,
                 mailbox=lane.grip.mailbox,
-                sender=lane.options.sender,
+                options=lane.options,
                 documents=lane.tools.documents,
             )
-        except MimeError as error:
+        except (MimeError, NoAnswerPage) as error:
             await self._hold(parcel, "bad_content", str(error))
             return None
         except (DocumentMissing, DocumentDamaged) as error:
@@ -128,7 +128,7 @@ class Carrier:
         lane.meter.uploaded(len(raw))
         lane.tools.drill.passes(Point.BEFORE_DRAFT)
         try:
-            staged = await lane.transport(parcel.mode).stage(raw)
+            staged = await lane.transport(parcel.mode).stage(raw, thread_id=parcel.thread_in(lane.grip.mailbox))
         except GmailError as error:
             if error.effect is Effect.UNKNOWN:
                 lane.strayed()
@@ -166,7 +166,8 @@ class Carrier:
             lane.meter.uploaded(len(raw))
         lane.tools.drill.passes(Point.AFTER_COMMIT_BEFORE_SEND)
         try:
-            sent = await lane.transport(parcel.mode).send(before, raw)
+            thread_id = parcel.thread_in(lane.grip.mailbox)
+            sent = await lane.transport(parcel.mode).send(before, raw, thread_id=thread_id)
         except GmailError as error:
             await self._failed(parcel, error, Kind.SEND, size=len(raw or b""))
             return

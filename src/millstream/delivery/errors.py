@@ -7,6 +7,7 @@ DeliveryError
 ├── LaneStopped         the lane was asked to stop while it waited
 ├── UnknownMailbox      no lane has this address
 ├── UnknownDelivery     no delivery has this token, or it is not in the state that was asked for
+├── NoAnswerPage        a letter offers a page for answers, and this installation has none
 ├── NotSuppressed       an address is on no list that it was to be taken from
 └── SendUnsettled       a limit notice came before its send was settled; it is answered later
 """
@@ -46,6 +47,10 @@ class UnknownMailbox(DeliveryError):
 
 class UnknownDelivery(DeliveryError):
     """No delivery has this token, or it is not in the state that was asked for."""
+
+
+class NoAnswerPage(DeliveryError):
+    """A letter offers a page for answers, and this installation has none."""
 
 
 class NotSuppressed(DeliveryError):

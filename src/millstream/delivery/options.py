@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -68,5 +68,7 @@ class DeliveryOptions:
     """Units a minute that reading may take out of a mailbox that sends without announcing them."""
     drill: str | None = None
     """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
+    answer_link: Callable[[str], str] | None = None
+    """Makes the link by which the reader of a review's mail answers, of the delivery's token (docs/decisions/0023)."""
     warm: Mapping[str, int] = field(default_factory=dict)
     """Mailbox to age in days, for mailboxes that sent before Millstream counted."""

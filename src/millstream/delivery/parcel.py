@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from html import escape
 from typing import Any, Protocol
 
-from millstream.communication.model import Document, Mode, Policy, Recipient
+from millstream.communication.model import ANSWER_LINK, Document, LetterHints, Mode, Policy, Recipient
+from millstream.delivery.errors import NoAnswerPage
 from millstream.delivery.model import Delivery, Disposition
-from millstream.delivery.options import Sender
+from millstream.delivery.options import DeliveryOptions
 from millstream.mime.address import plus_address
 from millstream.mime.build import build
-from millstream.mime.letter import Attachment, Letter, Mailbox
+from millstream.mime.letter import Attachment, Inline, Letter, Mailbox
 
 _COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "disposition")
 
@@ -41,10 +43,17 @@ class Parcel:
     policy: Policy
     barred: str | None = None
     """Why it must not leave any more, where its address was suppressed since the lane took it."""
+    hints: LetterHints | None = None
+    """What else it carries, where it is one of a conversation."""
 
     def at(self, delivery: Delivery) -> Parcel:
         """The same content, the delivery as it stands now."""
         return replace(self, delivery=delivery)
+
+    def thread_in(self, mailbox: str) -> str | None:
+        """The thread of this mailbox that it belongs to; another mailbox has no such thread."""
+        hints = self.hints
+        return hints.thread_id if hints is not None and hints.only_from == mailbox else None
 
 
 def delivery_of(row: Mapping[str, Any]) -> Delivery:
@@ -66,6 +75,7 @@ def parcel_of(row: Mapping[str, Any]) -> Parcel:
         mode=Mode(row["mode"]),
         policy=Policy.from_json(row["policy"]),
         barred=row.get("barred"),
+        hints=LetterHints.from_json(row["letter"]) if row["letter"] else None,
     )
 
 
@@ -78,23 +88,31 @@ def _recipient_of(row: Mapping[str, Any]) -> Recipient:
     return Recipient(address)
 
 
-async def write_letter(parcel: Parcel, *, mailbox: str, sender: Sender, documents: Documents) -> bytes:
+async def write_letter(parcel: Parcel, *, mailbox: str, options: DeliveryOptions, documents: Documents) -> bytes:
     """The message as it goes up.
 
     Raises:
         DocumentMissing: a document is not in the store.
         MimeError: a header or an address can not be written.
+        NoAnswerPage: it offers a page for answers, and there is none.
     """
-    token = parcel.delivery.token
+    token, sender, hints = parcel.delivery.token, options.sender, parcel.hints or LetterHints()
     own = sender.address or mailbox
+    text, html, amp = parcel.text, parcel.html, hints.amp
+    if parcel.hints is not None:
+        text, html, amp = _linked(parcel, options)
     letter = Letter(
         sender=Mailbox(sender.name, own),
         recipient=Mailbox(parcel.recipient.name, parcel.recipient.address),
         subject=parcel.subject,
         date=datetime.now(UTC),
         delivery_token=token,
-        text=parcel.text,
-        html=parcel.html,
+        text=text,
+        html=html,
+        amp=amp,
+        inline=tuple(
+            [Inline(each.cid, each.name, each.media_type, await documents.get(each.sha256)) for each in hints.inline]
+        ),
         attachments=tuple(
             [
                 Attachment(document.name, document.media_type, await documents.get(document.sha256))
@@ -105,5 +123,33 @@ async def write_letter(parcel: Parcel, *, mailbox: str, sender: Sender, document
         stream=parcel.stream,
         locale=parcel.locale,
         unsubscribe=parcel.policy.unsubscribe,
+        headers=_conversation(hints),
     )
     return build(letter)
+
+
+def _conversation(hints: LetterHints) -> tuple[tuple[str, str], ...]:
+    """What it answers, by which mail programs keep a conversation together (RFC 5322 §3.6.4)."""
+    if not hints.references:
+        return ()
+    return ("In-Reply-To", hints.references[-1]), ("References", " ".join(hints.references))
+
+
+def _linked(parcel: Parcel, options: DeliveryOptions) -> tuple[str, str | None, str | None]:
+    """Text, HTML and AMP with the reader's own link; it is made here, so that no row can answer for anybody."""
+    assert parcel.hints is not None  # noqa: S101  the caller looked
+    text, html, amp = parcel.text, parcel.html, parcel.hints.amp
+    if ANSWER_LINK not in f"{text}{html}{amp}":
+        return text, html, amp
+    if options.answer_link is None:
+        raise NoAnswerPage(
+            f"the letter to {parcel.recipient.address} offers a page for answers, and `review.base_url` is not set "
+            "here; set it for every worker, or open the review again"
+        )
+    link = options.answer_link(parcel.delivery.token)
+    safe = escape(link, quote=True)
+    return (
+        text.replace(ANSWER_LINK, link),
+        None if html is None else html.replace(ANSWER_LINK, safe),
+        None if amp is None else amp.replace(ANSWER_LINK, safe),
+    )

@@ -123,7 +123,7 @@ FROM lane l ORDER BY l.mailbox;
 WITH work AS MATERIALIZED (
     SELECT DISTINCT r.pool FROM claimable_run r WHERE EXISTS (
         SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
-          AND d.due_at <= now())
+          AND d.due_at <= now() AND (d.only_from IS NULL OR d.due_at < now() - interval '1 hour'))
 )
 SELECT l.mailbox FROM (
     SELECT *, CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END AS state_now FROM lane) l
@@ -132,6 +132,10 @@ WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => 
   AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
   AND (l.strays_at <= now()
     OR (l.state_now = 'open' AND l.pool IN (SELECT pool FROM work))
+    OR (l.state_now = 'open' AND EXISTS (
+        SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
+        WHERE d.only_from = l.mailbox AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
+          AND r.state = 'open' AND r.pool = l.pool))
     OR EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
         WHERE d.mailbox = l.mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')
@@ -145,6 +149,7 @@ ORDER BY l.mailbox;
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       c.letter,
        r.mode, r.policy,
        (SELECT suppressed_because(s) FROM suppression s
         WHERE s.stream = c.stream AND s.address = lower(d.address)) AS barred
@@ -156,11 +161,12 @@ ORDER BY d.due_at, d.id LIMIT :most;
 
 -- name: claim
 -- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was
--- suppressed since it came in is held instead.
+-- suppressed since it came in is held instead. What belongs to a thread waits an hour for the mailbox that has the thread.
 WITH next AS (
     SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
         SELECT d.id FROM delivery d
         WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
+          AND (d.only_from IS NULL OR d.only_from = :mailbox OR d.due_at < now() - interval '1 hour')
         ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) q
     WHERE r.pool = :pool
     LIMIT :most
@@ -185,6 +191,7 @@ WITH next AS (
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
        c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       c.letter,
        r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
 ORDER BY d.id;

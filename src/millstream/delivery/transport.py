@@ -12,11 +12,13 @@ from typing import Protocol
 
 from millstream.delivery.model import Delivery
 from millstream.gmail.client import MailboxClient
-from millstream.gmail.errors import HistoryExpired, NotFound
+from millstream.gmail.errors import BadRequest, HistoryExpired, NotFound
 from millstream.gmail.model import MessageRef
 from millstream.mime.letter import HEADER_DELIVERY
 
 _MESSAGE_ID = "Message-ID"
+_NO_THREAD = (NotFound, BadRequest)
+"""What Gmail says to a thread that is not there; nothing was done."""
 _MOST_PAGES = 8
 _MOST_HEADERS = 200
 MOST_REPEATS = 3
@@ -63,11 +65,11 @@ class Transport(Protocol):
     sending: str
     """The method by which it sends, as the limits name it."""
 
-    async def stage(self, raw: bytes) -> Staged:
-        """Put the letter there without sending it."""
+    async def stage(self, raw: bytes, *, thread_id: str | None = None) -> Staged:
+        """Put the letter there without sending it, in a thread of the mailbox as long as there is one."""
         ...
 
-    async def send(self, delivery: Delivery, raw: bytes | None) -> Sent:
+    async def send(self, delivery: Delivery, raw: bytes | None, *, thread_id: str | None = None) -> Sent:
         """Send what is staged, or the letter itself where this road does not stage. Called once, never retried."""
         ...
 
@@ -90,12 +92,23 @@ class DraftTransport:
         self._calls = calls
         self._reads = reads
 
-    async def stage(self, raw: bytes) -> Staged:
-        """Upload the letter as a draft."""
-        draft = await self._calls.create_draft(raw)
+    async def stage(self, raw: bytes, *, thread_id: str | None = None) -> Staged:
+        """Upload the letter as a draft; where its thread is gone, by itself."""
+        try:
+            draft = await self._calls.create_draft(raw, thread_id=thread_id)
+        except _NO_THREAD:
+            if thread_id is None:
+                raise
+            draft = await self._calls.create_draft(raw)
         return Staged(draft.id, draft.thread_id)
 
-    async def send(self, delivery: Delivery, raw: bytes | None) -> Sent:  # noqa: ARG002  a draft needs no bytes
+    async def send(
+        self,
+        delivery: Delivery,
+        raw: bytes | None,  # noqa: ARG002  a draft needs no bytes
+        *,
+        thread_id: str | None = None,  # noqa: ARG002  it lies in its thread already
+    ) -> Sent:
         """Send the draft; Gmail deletes it and answers with a new message."""
         message = await self._calls.send_draft(delivery.draft_id or "")
         return Sent(message.id, message.thread_id, "reply")
@@ -123,13 +136,24 @@ class DirectTransport:
         self._calls = calls
         self._reads = reads
 
-    async def stage(self, raw: bytes) -> Staged:
+    async def stage(self, raw: bytes, *, thread_id: str | None = None) -> Staged:
         """Never called: this road does not stage."""
-        raise TypeError(f"direct mode stages nothing ({len(raw)} bytes)")
+        raise TypeError(f"direct mode stages nothing ({len(raw)} bytes, thread {thread_id})")
 
-    async def send(self, delivery: Delivery, raw: bytes | None) -> Sent:  # noqa: ARG002  nothing is staged
-        """Upload and send in one call."""
-        message = await self._calls.send_message(raw or b"")
+    async def send(
+        self,
+        delivery: Delivery,  # noqa: ARG002  nothing is staged
+        raw: bytes | None,
+        *,
+        thread_id: str | None = None,
+    ) -> Sent:
+        """Upload and send in one call; where its thread is gone, by itself: the first call did nothing then."""
+        try:
+            message = await self._calls.send_message(raw or b"", thread_id=thread_id)
+        except _NO_THREAD:
+            if thread_id is None:
+                raise
+            message = await self._calls.send_message(raw or b"")
         return Sent(message.id, message.thread_id, "reply")
 
     async def withdraw(self, delivery: Delivery) -> None:

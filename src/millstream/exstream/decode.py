@@ -109,60 +109,57 @@ def page(document: Any, item: Callable[[Any], _Item]) -> Page[_Item]:
     )
 
 
+def _course(entry: Json) -> dict[str, Any]:
+    """What is told alike of everything that runs: a job, a flow of it, a step of that."""
+    return {
+        "id": _id(entry),
+        "msg": _text(entry, "msg"),
+        "external_id": _text(entry, "externalId"),
+        "started_at": moment(entry.get("startDate")),
+        "ended_at": moment(entry.get("endDate")),
+        "expires_at": moment(entry.get("expirationDate")),
+    }
+
+
 def job(entry: Json) -> Job:
     """A job."""
     return Job(
-        id=_id(entry),
         status=JobStatus(_text(entry, "status") or "unknown"),
         domain=_text(entry, "domainId") or "",
         channel=_text(entry, "channel"),
         mode=_text(entry, "mode"),
         flow_model_type=_text(entry, "flowModelType"),
-        msg=_text(entry, "msg"),
-        external_id=_text(entry, "externalId"),
         triggered_by=_text(entry, "triggeredBy"),
-        started_at=moment(entry.get("startDate")),
-        ended_at=moment(entry.get("endDate")),
-        expires_at=moment(entry.get("expirationDate")),
+        **_course(entry),
     )
 
 
 def flow_instance(entry: Json) -> FlowInstance:
     """A flow of a job."""
     return FlowInstance(
-        id=_id(entry),
         status=FlowStatus(_text(entry, "status") or "unknown"),
         job_id=_text(entry, "jobId"),
         domain=_text(entry, "domainId") or "",
         flow_model_id=_text(entry, "flowModelId"),
         flow_model_name=_text(entry, "flowModelName"),
-        msg=_text(entry, "msg"),
-        external_id=_text(entry, "externalId"),
         input_retrievable=_flag(entry, "inputRetrievable"),
-        started_at=moment(entry.get("startDate")),
-        ended_at=moment(entry.get("endDate")),
-        expires_at=moment(entry.get("expirationDate")),
+        **_course(entry),
     )
 
 
 def flow_step(entry: Json) -> FlowStep:
     """A step of a flow."""
     return FlowStep(
-        id=_id(entry),
         status=StepStatus(_text(entry, "status") or "unknown"),
         type=StepType(_text(entry, "stepType") or "unknown"),
         flow_instance_id=_text(entry, "flowInstanceId"),
         previous_id=_text(entry, "previousStepId"),
         name=_text(entry, "stepName"),
         display_name=_text(entry, "displayName"),
-        msg=_text(entry, "msg"),
-        external_id=_text(entry, "externalId"),
         delivery_file_retrievable=_flag(entry, "deliveryFileRetrievable"),
         message_file_retrievable=_flag(entry, "messageFileRetrievable"),
         queued_at=moment(entry.get("queueDate")),
-        started_at=moment(entry.get("startDate")),
-        ended_at=moment(entry.get("endDate")),
-        expires_at=moment(entry.get("expirationDate")),
+        **_course(entry),
     )
 
 

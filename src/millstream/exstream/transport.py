@@ -1,8 +1,7 @@
 """One HTTP exchange with Exstream or OTDS: nothing is ever sent twice from here, and no redirect is followed.
 
-aiohttp 3.14 by itself sends an idempotent request (GET, PUT …, never POST) a second time when a kept connection turns
-out to be closed (client.py, ``retry_persistent_connection``); a redirect of Exstream's leads to a login page. Both are
-switched off: a failure reaches the caller after exactly one try.
+A redirect of Exstream's leads to a login page, and a second try is not aiohttp's to make (:mod:`millstream.one_try`): a
+failure reaches the caller after exactly one try.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from yarl import URL
 from millstream.exstream import translate
 from millstream.exstream.errors import BadRequest, Call, TooLarge
 from millstream.exstream.options import ExstreamOptions
+from millstream.one_try import FailedError, harmless, only_once
 
 # Above this aiohttp wants a file, which it writes in pieces so that one upload does not hold up the loop.
 _IN_ONE_PIECE = 2**20
@@ -52,21 +52,6 @@ class Fetched(NamedTuple):
 
 Check = Callable[[int, Mapping[str, str], bytes, bool], None]
 """Looks at a file before a byte of it is written: status, headers, its first bytes, whether these are all of it."""
-
-
-class _FailedError(Exception):
-    """Carries a failure past aiohttp's own second try."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-
-async def _only_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-        raise _FailedError(exc) from exc
 
 
 class Transport:
@@ -156,10 +141,10 @@ class Transport:
             return await session.request(
                 verb, _address(url), data=data, headers=headers, timeout=waits, allow_redirects=False
             )
-        except _FailedError as failed:
-            raise translate.broken(call, failed.cause) from _harmless(failed.cause)
+        except FailedError as failed:
+            raise translate.broken(call, failed.cause) from harmless(failed.cause)
         except (aiohttp.ClientError, OSError) as exc:
-            raise translate.broken(call, exc) from _harmless(exc)
+            raise translate.broken(call, exc) from harmless(exc)
         except ValueError as exc:
             raise translate.broken(call, aiohttp.InvalidURL(str(exc))) from None
 
@@ -186,7 +171,7 @@ class Transport:
             headers={"User-Agent": options.user_agent, "Accept-Encoding": "identity"},
             skip_auto_headers=("Accept", "Content-Type"),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_only_once,),
+            middlewares=(only_once,),
             proxy=options.proxy,
         )
         return self._session
@@ -258,12 +243,7 @@ async def _piece(call: Call, response: aiohttp.ClientResponse) -> bytes:
         response.close()
         if response.status >= _REFUSED:
             return b""
-        raise translate.broken(call, exc) from _harmless(exc)
-
-
-def _harmless(exc: BaseException) -> BaseException | None:
-    """The cause to keep in the chain; aiohttp's response errors hold the request's headers, so not those."""
-    return None if isinstance(exc, aiohttp.ClientResponseError) else exc
+        raise translate.broken(call, exc) from harmless(exc)
 
 
 def utc_now() -> datetime:

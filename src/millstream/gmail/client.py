@@ -5,6 +5,7 @@ after a 401, with a fresh token, because a request without a valid token was not
 again after anything else is the caller's decision.
 """
 
+import secrets
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -114,15 +115,25 @@ class MailboxClient:
         root = endpoint.rstrip("/")
         self._base = root + path
         self._create_url = URL(f"{root}/upload{path}/drafts?uploadType=media", encoded=True)
+        self._create_in_url = self._create_url.with_query(uploadType="multipart")
         self._send_url = URL(f"{root}/upload{path}/messages/send?uploadType=media", encoded=True)
+        self._send_in_url = self._send_url.with_query(uploadType="multipart")
         self._send_draft_url = self._url("/drafts/send")
         self._calls = {name: Call(name, address, verb.write) for name, verb in _VERBS.items()}
         self._headers_for = ""
         self._headers: dict[str | None, dict[str, str]] = {}
 
-    async def create_draft(self, raw: bytes) -> Draft:
-        """Store an RFC 5322 message (at most 35 MiB) as a draft: drafts.create by media upload."""
-        return await self._call("drafts.create", self._create_url, decode.draft, raw)
+    async def create_draft(self, raw: bytes, *, thread_id: str | None = None) -> Draft:
+        """Store an RFC 5322 message (at most 35 MiB) as a draft: drafts.create by media upload.
+
+        With a thread it is a multipart upload, as only that names one. Gmail keeps the message there if it also answers
+        one of the thread (References) and has its subject (threads guide, read 2026-11). Raises NotFound where there is
+        no such thread.
+        """
+        if thread_id is None:
+            return await self._call("drafts.create", self._create_url, decode.draft, raw)
+        kind, body = _related({"message": {"threadId": thread_id}}, raw)
+        return await self._call("drafts.create", self._create_in_url, decode.draft, body, kind)
 
     async def get_draft(self, draft_id: str) -> Draft:
         """The draft, if it still exists; then it was not sent. Raises NotFound when it is gone."""
@@ -141,9 +152,12 @@ class MailboxClient:
         """Remove a draft for good. Raises NotFound when it is gone already."""
         await self._answered("drafts.delete", self._url(f"/drafts/{_part(draft_id)}"))
 
-    async def send_message(self, raw: bytes) -> Message:
-        """Send an RFC 5322 message (at most 35 MiB) at once: messages.send by media upload."""
-        return await self._call("messages.send", self._send_url, decode.message, raw)
+    async def send_message(self, raw: bytes, *, thread_id: str | None = None) -> Message:
+        """Send an RFC 5322 message (at most 35 MiB) at once: messages.send; the thread as in `create_draft`."""
+        if thread_id is None:
+            return await self._call("messages.send", self._send_url, decode.message, raw)
+        kind, body = _related({"threadId": thread_id}, raw)
+        return await self._call("messages.send", self._send_in_url, decode.message, body, kind)
 
     async def get_message(
         self,
@@ -230,8 +244,10 @@ class MailboxClient:
         tail = f"?{urlencode(given, doseq=True)}" if given else ""
         return URL(f"{self._base}{path}{tail}", encoded=True)
 
-    async def _call(self, method: str, url: URL, read: Callable[[Any], _Result], body: bytes | None = None) -> _Result:
-        reply = await self._answered(method, url, body)
+    async def _call(
+        self, method: str, url: URL, read: Callable[[Any], _Result], body: bytes | None = None, kind: str | None = None
+    ) -> _Result:
+        reply = await self._answered(method, url, body, kind)
         status, content = reply.status, reply.body
         del reply  # a large answer, its text and what is decoded from it shall not all be held at once
         head = content[:_SHOWN]
@@ -242,27 +258,28 @@ class MailboxClient:
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise translate.unreadable(self._calls[method], status, head, exc) from exc
 
-    async def _answered(self, method: str, url: URL, body: bytes | None = None) -> Reply:
+    async def _answered(self, method: str, url: URL, body: bytes | None = None, kind: str | None = None) -> Reply:
         """A success, after at most one renewal of the token."""
         call = self._calls[method]
         token = await self._tokens.token(self.address)
-        reply = await self._exchange(call, url, token, body)
+        reply = await self._exchange(call, url, token, body, kind)
         if reply.status == _UNAUTHORIZED:
             self._tokens.invalidate(self.address, token)
             token = await self._tokens.token(self.address)
-            reply = await self._exchange(call, url, token, body)
+            reply = await self._exchange(call, url, token, body, kind)
         if reply.status in _SUCCESS:
             return reply
         now = utc_now()
         raise translate.refusal(call, read_answer(reply.status, reply.headers, reply.body, now), now)
 
-    async def _exchange(self, call: Call, url: URL, token: str, body: bytes | None) -> Reply:
+    async def _exchange(self, call: Call, url: URL, token: str, body: bytes | None, kind: str | None) -> Reply:
         verb = _VERBS[call.method]
+        headers = self._headers_with(token, verb.content_type)
+        if kind is not None:
+            headers = {**headers, "Content-Type": kind}
         ticket = await self._meter.acquire(call.method)
         try:
-            return await self._transport.exchange(
-                call, verb.http, url, headers=self._headers_with(token, verb.content_type), body=body
-            )
+            return await self._transport.exchange(call, verb.http, url, headers=headers, body=body)
         finally:
             self._meter.release(ticket)
 
@@ -274,6 +291,14 @@ class MailboxClient:
             self._headers |= {kind: {**bearer, "Content-Type": kind} for kind in (_JSON, _MAIL)}
             self._headers_for = token
         return self._headers[content_type]
+
+
+def _related(document: Any, raw: bytes) -> tuple[str, bytes]:
+    """What goes up with a message (RFC 2387): its JSON and then itself; with the media type of both."""
+    boundary = secrets.token_hex(16)
+    head = f"--{boundary}\r\nContent-Type: {_JSON}\r\n\r\n".encode() + orjson.dumps(document)
+    head += f"\r\n--{boundary}\r\nContent-Type: {_MAIL}\r\n\r\n".encode()
+    return f"multipart/related; boundary={boundary}", b"".join((head, raw, f"\r\n--{boundary}--\r\n".encode()))
 
 
 def _part(identifier: str) -> str:

@@ -28,8 +28,8 @@ from millstream.gmail.options import GmailOptions
 from millstream.gmail.transport import Transport, utc_now
 
 _ALGORITHM = "RS256"
-_ISSUERS = ("accounts.google.com", "https://accounts.google.com")
-_SKEW = timedelta(seconds=10)
+ISSUERS = ("accounts.google.com", "https://accounts.google.com")
+SKEW = timedelta(seconds=10)
 _LONGEST = 8192
 _PATIENCE = 5.0
 _SUCCESS = 200
@@ -134,11 +134,11 @@ class PushTokens:
             PushForbidden: it is Google's, for others (403).
             GmailError: Google's keys cannot be had now, so that nothing is known about it (503).
         """
-        token = _bearer(authorization_header)
-        key = await self._keys.key(_key_id(token))
+        token = bearer(authorization_header)
+        key = await self._keys.key(named_key(token))
         if key is None:
             raise PushRefused("key", "Google has no key of this id")
-        self._check(_signed_claims(token, key))
+        self._check(signed_claims(token, key))
 
     async def close(self) -> None:
         """End all connections."""
@@ -146,21 +146,21 @@ class PushTokens:
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         now = self._clock()
-        if now >= _moment(claims, "exp") + _SKEW:
+        if now >= moment(claims, "exp") + SKEW:
             raise PushRefused("expiry", "it has expired")
-        if now < _moment(claims, "iat") - _SKEW:
+        if now < moment(claims, "iat") - SKEW:
             raise PushRefused("issue time", "it was issued in the future; check this machine's clock")
-        if claims.get("iss") not in _ISSUERS:
+        if claims.get("iss") not in ISSUERS:
             raise PushRefused("issuer", "it was not issued by accounts.google.com")
-        if not _same(claims.get("aud"), self._expected.audience):
+        if not same(claims.get("aud"), self._expected.audience):
             raise PushForbidden("audience", "it is meant for another receiver; compare the subscription's audience")
-        if not _same(claims.get("email"), self._expected.service_account):
+        if not same(claims.get("email"), self._expected.service_account):
             raise PushForbidden("email", "another account signs it; compare the subscription's service account")
         if claims.get("email_verified") is not True:
             raise PushForbidden("email_verified", "its account is not verified")
 
 
-def _bearer(header: str | None) -> str:
+def bearer(header: str | None) -> str:
     """The token in the header (RFC 6750 §2.1)."""
     if not header:
         raise PushRefused("header", "there is no Authorization header")
@@ -173,7 +173,8 @@ def _bearer(header: str | None) -> str:
     return token
 
 
-def _key_id(token: str) -> str:
+def named_key(token: str) -> str:
+    """The key that a token names; it is signed with the one algorithm that is taken."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
@@ -186,7 +187,7 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-def _signed_claims(token: str, key: RSAPublicKey) -> Mapping[str, Any]:
+def signed_claims(token: str, key: RSAPublicKey) -> Mapping[str, Any]:
     """The claims, once the signature holds; what they say is checked by us, one by one, by our clock."""
     try:
         claims: Mapping[str, Any] = jwt.decode(
@@ -208,7 +209,8 @@ def _signed_claims(token: str, key: RSAPublicKey) -> Mapping[str, Any]:
     return claims
 
 
-def _moment(claims: Mapping[str, Any], name: str) -> datetime:
+def moment(claims: Mapping[str, Any], name: str) -> datetime:
+    """A claim that is a time."""
     value = claims.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise PushRefused(name, f"it has no {name}")
@@ -218,7 +220,8 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime:
         raise PushRefused(name, f"its {name} is no time") from None
 
 
-def _same(value: object, expected: str) -> bool:
+def same(value: object, expected: str) -> bool:
+    """Whether a claim says this; in a time that tells nothing."""
     return isinstance(value, str) and compare_digest(value.encode("utf-8", "surrogatepass"), expected.encode())
 
 

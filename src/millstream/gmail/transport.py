@@ -1,8 +1,7 @@
 """One HTTP exchange with Google: nothing is ever sent twice from here.
 
-aiohttp 3.14 by itself sends an idempotent request (GET, DELETE …, never POST) a second time when a kept
-connection turns out to be closed (client.py, ``retry_persistent_connection``), and follows redirects, which
-repeats the body on 307 and 308. Both are switched off: a failure reaches the caller after exactly one try.
+aiohttp follows redirects, which repeats the body on 307 and 308, and makes a second try of its own
+(:mod:`millstream.one_try`). Both are switched off: a failure reaches the caller after exactly one try.
 
 A message of 30 MB is an answer of 41 MB. Of what is read (GET), the first MiB is taken at once; for more than that an
 answer waits until fewer than two such answers are being read in this process, and TCP holds its sender meanwhile.
@@ -23,6 +22,7 @@ from yarl import URL
 from millstream.gmail import translate
 from millstream.gmail.errors import Call
 from millstream.gmail.options import GmailOptions
+from millstream.one_try import FailedError, harmless, only_once
 
 # Above this aiohttp wants a file, which it writes in pieces so that one upload does not hold up the loop.
 _IN_ONE_PIECE = 2**20
@@ -42,21 +42,6 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes | bytearray
-
-
-class _FailedError(Exception):
-    """Carries a failure past aiohttp's own second try."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-
-async def _only_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-        raise _FailedError(exc) from exc
 
 
 class Transport:
@@ -143,10 +128,10 @@ class Transport:
                 # A POST is never tried twice by aiohttp, so the hot calls go without what keeps the others from it.
                 middlewares=() if verb == "POST" else None,
             )
-        except _FailedError as failed:
+        except FailedError as failed:
             raise translate.broken(call, failed.cause) from failed.cause
         except (aiohttp.ClientError, OSError) as exc:
-            raise translate.broken(call, exc) from _harmless(exc)
+            raise translate.broken(call, exc) from harmless(exc)
 
     def _open(self) -> aiohttp.ClientSession:
         options = self._options
@@ -162,7 +147,7 @@ class Transport:
             # Uncompressed on purpose: answers are small, and unpacking costs more than it saves.
             headers={"User-Agent": options.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_only_once,),
+            middlewares=(only_once,),
             proxy=options.proxy,
         )
         return self._session
@@ -209,13 +194,8 @@ def _broken_off(call: Call, response: aiohttp.ClientResponse, exc: Exception) ->
     """An answer that ended too early: nothing if it was a refusal, as its status line has said enough."""
     response.close()
     if response.status < _REFUSED:
-        raise translate.broken(call, exc) from _harmless(exc)
+        raise translate.broken(call, exc) from harmless(exc)
     return b""
-
-
-def _harmless(exc: BaseException) -> BaseException | None:
-    """The cause to keep in the chain; aiohttp's response errors hold the request's headers, so not those."""
-    return None if isinstance(exc, aiohttp.ClientResponseError) else exc
 
 
 def utc_now() -> datetime:

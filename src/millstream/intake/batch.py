@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from array import array
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from millstream.communication.store import Known, Reject
+from millstream.communication.entries import Known, Reject
 from millstream.composer import TemplateError
 from millstream.intake.errors import ComposerFailed, UnreadableDriver
 from millstream.intake.files import HandedIn, gather
 from millstream.intake.inside import Inside
 from millstream.intake.path import slow
-from millstream.intake.ports import Arrival, Source, Terms, put_aside
+from millstream.intake.ports import Arrival, Head, Source, Terms, put_aside
 from millstream.intake.tally import Seen
+
+_FIRST_PLACES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,8 @@ def _take(
     for template in record.templates():
         version = _version(template, terms, versions)
         if isinstance(version, TemplateError):
-            batch.rejects.append(
-                put_aside(arrival.line, record.key, str(version), arrival.digest.hex(), arrival=arrival)
-            )
+            digest = arrival.digest.hex()
+            batch.rejects.append(put_aside(arrival.line, record.key, str(version), digest, head=arrival.head(digest)))
             return
         used[template] = version
     try:
@@ -111,47 +113,75 @@ class Keys:
     """Which keys came in by this submit, at which line.
 
     Only for sentences and for keys on their way into the ledger: the ledger itself says what is in. A key costs
-    about 100 bytes here, whatever its length, because its hash stands for it.
+    24 to 48 bytes here, whatever its length, because its hash stands for it: a table of our own, where a dict of two
+    numbers takes 120.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[int, int] = {}
+        self._count = 0
+        self._hashes = array("q", bytes(8 * _FIRST_PLACES))
+        self._lines = array("q", bytes(8 * _FIRST_PLACES))
+        """One more than the line; 0 where the place is free."""
 
     def line(self, key: str) -> int | None:
         """Where the key came first, or None."""
-        return self._lines.get(hash(key))
+        found = self._lines[self._place(hash(key))]
+        return found - 1 if found else None
 
-    def note(self, handed: HandedIn) -> None:
+    def note(self, head: Head) -> None:
         """The key came here; the first place is kept."""
-        self._lines.setdefault(hash(handed.key), handed.arrival.line)
+        mark = hash(head.key)
+        place = self._place(mark)
+        if self._lines[place]:
+            return
+        self._hashes[place], self._lines[place] = mark, head.line + 1
+        self._count += 1
+        if self._count * 3 > len(self._lines) * 2:
+            self._grow()
+
+    def _place(self, mark: int) -> int:
+        """Where it stands, or the free place where it would."""
+        last = len(self._lines) - 1
+        place = mark & last
+        while self._lines[place] and self._hashes[place] != mark:
+            place = (place + 1) & last
+        return place
+
+    def _grow(self) -> None:
+        marks, lines = self._hashes, self._lines
+        self._hashes, self._lines = array("q", bytes(16 * len(marks))), array("q", bytes(16 * len(marks)))
+        for mark, line in zip(marks, lines, strict=True):
+            if line:
+                place = self._place(mark)
+                self._hashes[place], self._lines[place] = mark, line
 
 
 @dataclass(slots=True)
 class Sorted:
     """A batch after the look at the ledger."""
 
-    fresh: list[HandedIn] = field(default_factory=list)
+    fresh: list[int] = field(default_factory=list)
+    """What is new, by its place in the batch."""
     seen: list[tuple[int | None, Seen]] = field(default_factory=list)
     """What is in already: by which consignment it came again, and how it is in."""
     conflicts: list[Reject] = field(default_factory=list)
 
 
-def sort_out(batch: Batch, known: Mapping[str, Known], keys: Keys) -> Sorted:
-    """Tell what is new from what is in and from what contradicts; `known` is what is in, by key."""
+def sort_out(heads: Sequence[Head], known: Mapping[str, Known], keys: Keys) -> Sorted:
+    """Tell what of a batch is new from what is in and from what contradicts; `known` is what is in, by key."""
     result = Sorted()
     present = dict(known)
-    for handed in batch.handed:
-        earlier = keys.line(handed.key)
-        there = present.get(handed.key)
-        number = handed.arrival.consignment
+    for place, head in enumerate(heads):
+        earlier = keys.line(head.key)
+        there = present.get(head.key)
         if there is None:
-            present[handed.key] = Known(handed.source_hash, number)
-            result.fresh.append(handed)
-        elif there.source_hash == handed.source_hash:
-            result.seen.append((number, _how(there, number, earlier)))
+            present[head.key] = Known(head.source_hash, head.consignment)
+            result.fresh.append(place)
+        elif there.source_hash == head.source_hash:
+            result.seen.append((head.consignment, _how(there, head.consignment, earlier)))
         else:
-            result.conflicts.append(_conflict(handed, earlier))
-        keys.note(handed)
+            result.conflicts.append(_conflict(head, earlier))
+        keys.note(head)
     return result
 
 
@@ -161,13 +191,13 @@ def _how(there: Known, number: int | None, earlier: int | None) -> Seen:
     return Seen.EARLIER_TRY if number is not None and there.consignment == number else Seen.BEFORE
 
 
-def _conflict(handed: HandedIn, earlier: int | None) -> Reject:
-    line = handed.arrival.line
+def _conflict(head: Head, earlier: int | None) -> Reject:
+    line = head.line
     # Of several consignments that are taken together, lines would be taken for each other.
-    alone = handed.arrival.consignment is None or earlier != line
+    alone = head.consignment is None or earlier != line
     where = f"line {earlier} has the same key" if earlier is not None and alone else "the run already has this key"
     problem = (
         f"{where} with other content than line {line}; what is in stays as it is. "
         "If both are meant, give this one another key"
     )
-    return put_aside(line, handed.key, problem, handed.source_hash, arrival=handed.arrival)
+    return put_aside(line, head.key, problem, head.source_hash, head=head)

@@ -9,9 +9,10 @@ from typing import Any
 import aiosql
 import orjson
 
-from millstream.communication.model import Mode, Policy
+from millstream.communication.model import HOLD_REASONS, Mode, Policy
 from millstream.intake.consignment import Accepted, Consignment, Door, Kind, Offer
 from millstream.intake.errors import UnknownConsignment
+from millstream.intake.tally import MOST_ASIDE, Kept, Standing
 from millstream.storage.pool import Pool
 from millstream.storage.statements import Statements
 
@@ -82,6 +83,16 @@ class ConsignmentStore(Statements):
         ]
         values = {"holder": holder, "taken": _json(taken), "run_id": run_id, "events": _json(events)}
         return len(await self._all(queries.taken.sql, values))
+
+    async def standings(self, ids: Sequence[int], *, run_id: int) -> dict[int, Standing]:
+        """What the ledger has of consignments, whichever try at each brought it in."""
+        if not ids:
+            return {}
+        values = {"ids": list(ids), "run_id": run_id, "unfit": list(HOLD_REASONS), "most": MOST_ASIDE}
+        return {
+            row.pop("consignment_id"): Standing(**{**row, "kept": tuple(Kept(**each) for each in row["kept"])})
+            for row in await self._all(queries.standings.sql, values)
+        }
 
     async def put_off(
         self, holder: str, ids: Sequence[int], problem: str, *, seconds: float, counted: bool = True

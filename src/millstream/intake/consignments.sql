@@ -46,7 +46,9 @@ WITH settled AS (
         problem = NULL, run_id = :run_id,
         -- Of one that is taken once more: what it brought before is still there, also where other content came now.
         receipt = CASE WHEN c.receipt IS NULL THEN t.receipt ELSE t.receipt || jsonb_build_object(
-            'new', greatest((t.receipt ->> 'new')::bigint, (c.receipt ->> 'new')::bigint)) END
+            'new', greatest((t.receipt ->> 'new')::bigint, (c.receipt ->> 'new')::bigint),
+            'held', greatest((t.receipt ->> 'held')::bigint, (c.receipt ->> 'held')::bigint),
+            'suppressed', greatest((t.receipt ->> 'suppressed')::bigint, (c.receipt ->> 'suppressed')::bigint)) END
     FROM json_to_recordset(:taken::json) AS t(id bigint, receipt jsonb)
     WHERE c.id = t.id AND c.holder = :holder
     RETURNING c.id, c.door, c.source, c.run_key
@@ -55,9 +57,33 @@ WITH settled AS (
     SELECT e.kind, 'consignment:' || s.id,
         jsonb_build_object('door', s.door, 'source', s.source, 'run', s.run_key) || e.facts
     FROM json_to_recordset(:events::json) AS e(place integer, id bigint, kind text, facts jsonb) JOIN settled s USING (id)
+    -- Of one that is taken once more, what is held still was told before.
+    WHERE NOT starts_with(e.kind, 'intake.held') OR NOT EXISTS (
+        SELECT FROM event t WHERE t.subject = 'consignment:' || s.id AND t.kind = e.kind
+            AND t.payload ->> 'key' IS NOT DISTINCT FROM e.facts ->> 'key' AND t.payload ->> 'error' = e.facts ->> 'error')
     ORDER BY e.place
 )
 SELECT id FROM settled;
+
+-- name: standings
+-- What the ledger has of consignments of a run, whichever try brought it in: numbers, and the first that are held for what
+-- is wrong in them. Read after a try that did not come to its end, so a look through the run is no matter.
+WITH stands AS MATERIALIZED (
+    SELECT c.id, c.consignment_id, c.key, c.customer, c.type, c.template, bool_or(d.disposition = 'held') AS held,
+        bool_or(d.disposition = 'held' AND d.reason = 'suppressed') AS suppressed,
+        min(d.reason) FILTER (WHERE d.disposition = 'held' AND d.reason = ANY(:unfit)) AS reason,
+        min(d.detail) FILTER (WHERE d.disposition = 'held' AND d.reason = ANY(:unfit)) AS detail
+    FROM communication c JOIN delivery d ON d.communication_id = c.id
+    WHERE c.run_id = :run_id AND c.consignment_id = ANY(:ids)
+    GROUP BY c.id
+), placed AS (
+    SELECT *, row_number() OVER (PARTITION BY consignment_id, reason IS NULL ORDER BY id) AS place FROM stands
+)
+SELECT consignment_id, count(*) FILTER (WHERE held) AS held, count(*) FILTER (WHERE suppressed) AS suppressed,
+    count(*) FILTER (WHERE template IS NOT NULL AND reason IS NULL) AS composed, count(reason) AS unfit,
+    coalesce(json_agg(json_build_object('key', key, 'customer', customer, 'type', type, 'reason', reason, 'detail', detail)
+        ORDER BY id) FILTER (WHERE reason IS NOT NULL AND place <= :most), '[]') AS kept
+FROM placed GROUP BY consignment_id;
 
 -- name: begin^
 -- By hand: nothing takes it but whoever wrote it down. The same again answers with what is there.
@@ -88,11 +114,12 @@ WITH failed AS (
     UPDATE consignment SET state = 'failed', due_at = NULL, tries = tries + 1, problem = :problem, holder = NULL,
         leased_until = NULL
     WHERE id = :id AND holder = :holder
-    RETURNING id, door, source, key, run_key
+    RETURNING id, door, source, key, run_key, facts
 )
 INSERT INTO event (kind, subject, payload)
 SELECT 'intake.failed', 'consignment:' || id,
-    jsonb_build_object('door', door, 'source', source, 'key', key, 'run', run_key, 'error', :problem::text) || :facts::jsonb
+    jsonb_strip_nulls(jsonb_build_object('door', door, 'source', source, 'key', key, 'run', run_key,
+        'customer', facts ->> 'customer', 'type', facts ->> 'type', 'error', :problem::text)) || :facts::jsonb
 FROM failed RETURNING id;
 
 -- name: again<!

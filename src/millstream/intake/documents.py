@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
-import pikepdf
 import pybase64
 
+from millstream import lazy
 from millstream.composer import CompositionFailed, MailTooLarge, TemplateError, UnreadablePdf, check_pdf, protect
 from millstream.intake.errors import ComposerFailed, NoPassword, Unfit
 from millstream.intake.files import HandedIn
@@ -109,7 +109,7 @@ def _secured(record: Record, entry: DocumentEntry, name: str, content: bytes, te
         raise Unfit("bad_data", f"{name!r} is to be protected, but {error}; correct that") from error
     except UnreadablePdf as error:
         # A document that came under a password keeps it: whoever made it knows whom it is for.
-        if not isinstance(error.__cause__, pikepdf.PasswordError):
+        if not isinstance(error.__cause__, lazy.load("pikepdf").PasswordError):
             raise Unfit("unreadable_document", f"{name!r} cannot be read: {error}; make it again") from error
     return content
 

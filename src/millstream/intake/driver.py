@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.errors import RecordProblem, UnreadableDriver
 from millstream.intake.ports import Arrival, put_aside
 from millstream.intake.record import read_record

@@ -11,9 +11,11 @@
     ├── LedgerFailed        the database is away or full for longer than we wait, or refuses us
     ├── Unreadable          what was handed in is none of what its door takes: manifest, index, message
     ├── NotYet              what it names is missing or half written, and may still come
+    ├── WorkshopLost        the process that reads and makes was killed, or could not be started
     ├── SpoolFull           there is no room for what is coming in
     ├── SpoolRefused        its place cannot be used: a person must see to it
-    └── UnknownConsignment  nothing of this number came in
+    ├── UnknownConsignment  nothing of this number came in
+    └── UnknownJob          nothing of this job was given up
     RecordFault             never leaves this room: it harms one record only
     ├── RecordProblem       no communication can be made of it: a reject
     ├── Unfit               a communication that cannot leave: a hold
@@ -64,6 +66,10 @@ class NotYet(IntakeError):
     """What was handed in names something that is missing or half written, and may still come."""
 
 
+class WorkshopLost(IntakeError):
+    """The process that reads and makes a large consignment was killed, or could not be started."""
+
+
 class SpoolFull(IntakeError):
     """There is no room for what is coming in."""
 
@@ -74,6 +80,10 @@ class SpoolRefused(IntakeError):
 
 class UnknownConsignment(IntakeError):
     """Nothing of this number came in."""
+
+
+class UnknownJob(IntakeError):
+    """Nothing of this job was given up, so that nothing of it can be fetched again."""
 
 
 class RecordFault(ValueError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from millstream.intake.errors import Unfit
 from millstream.intake.inside import Inside, LeadsOut
-from millstream.intake.ports import Arrival
+from millstream.intake.ports import Arrival, Head
 
 HTML_PLACE = -1
 """Where the HTML file stands among a record's files."""
@@ -36,6 +36,11 @@ class HandedIn:
     def key(self) -> str:
         """Of its communication."""
         return self.arrival.record.key
+
+    @property
+    def head(self) -> Head:
+        """What stands for it where its content is not needed."""
+        return self.arrival.head(self.source_hash)
 
     @property
     def weight(self) -> int:

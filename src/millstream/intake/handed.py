@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.customer import CustomerOutputs, OutputFile
 from millstream.intake.errors import NotYet, RecordProblem, Unfit
 from millstream.intake.files import open_inside, read_open

@@ -13,11 +13,12 @@ from millstream.communication.model import Communication, Hold, Recipient
 from millstream.intake.documents import attachments_of, composed, composer_of, password_of
 from millstream.intake.errors import Unfit
 from millstream.intake.files import HTML_PLACE, HandedIn
-from millstream.intake.ports import Arrival, Gate, Terms
+from millstream.intake.ports import Gate, Head, Terms
 from millstream.intake.record import Record
 from millstream.mime import Attachment, BadAddress, Letter, Mailbox, MimeError, encoded_size
 from millstream.mime.address import wire_address
 from millstream.mime.body import attachment_head, base64_size
+from millstream.mime.people import lower
 from millstream.mime.plain import decoded_html, plain
 
 _FORGERY = re.compile(r"[\r\n\x00]")
@@ -38,7 +39,7 @@ class Made:
     """A communication, and the documents that are to be put into the store before it is added."""
 
     communication: Communication
-    arrival: Arrival
+    head: Head
     """As what it came in."""
     attachments: tuple[Attachment, ...] = ()
     papers: tuple[bytes, ...] = ()
@@ -77,8 +78,8 @@ def make(handed: HandedIn, terms: Terms) -> Made:
             _check_message(_letter(record, recipient, body, attachments, terms.unsubscribe), terms.most_bytes)
     except Unfit as unfit:
         detail = f"Customer {record.customer.id}: {str(unfit).rstrip('.')}. {_AGAIN}"
-        return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.arrival)
-    made = Made(_communication(handed, recipient, body, copies=copies), handed.arrival, attachments)
+        return Made(_held(handed, Hold(unfit.reason, _storable(detail))), handed.head)
+    made = Made(_communication(handed, recipient, body, copies=copies), handed.head, attachments)
     return made if terms.gate is None else _gated(made, handed, terms, terms.gate)
 
 
@@ -117,10 +118,10 @@ def _recipient(record: Record) -> Recipient:
 
 def _copies(record: Record, recipient: Recipient) -> tuple[Recipient, ...]:
     """Who else gets it, each once."""
-    found = {recipient.address.lower(): recipient}
+    found = {lower(recipient.address): recipient}
     for each in record.cc:
         address = _address(each.address)
-        found.setdefault(address.lower(), Recipient(address, each.name or ""))
+        found.setdefault(lower(address), Recipient(address, each.name or ""))
     return tuple(found.values())[1:]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from millstream.communication.entries import Added, Known, Reject
 from millstream.communication.model import Communication, Need, Run
-from millstream.communication.store import Added, Known, Reject
 from millstream.intake.errors import Unfit
 from millstream.intake.password import PasswordRule
 from millstream.intake.record import Record
@@ -36,9 +36,26 @@ class Arrival:
     files: Mapping[str, bytes | Unfit] = field(default_factory=dict)
     """Of the files that the record names by path, those that the source has looked at itself, or why it has none."""
 
+    def head(self, source_hash: str) -> Head:
+        """What stands for it where its content is not needed."""
+        record = self.record
+        return Head(self.line, record.key, source_hash, self.consignment, record.customer.id, record.type)
+
+
+class Head(NamedTuple):
+    """What the ledger is asked about a record, and people are told of it. A tuple: those cross processes quickly."""
+
+    line: int
+    key: str
+    source_hash: str
+    """SHA-256 hex over all that was handed in."""
+    consignment: int | None
+    customer: str
+    type: str
+
 
 class Source(Protocol):
-    """A door: something that hands in records."""
+    """A door: something that hands in records. One that reads a file can be pickled, and read in another process."""
 
     @property
     def name(self) -> str:
@@ -151,7 +168,7 @@ class Terms:
     """None: nobody is asked, and nothing is looked at."""
 
 
-def put_aside(line: int, key: str | None, problem: str, digest: str, *, arrival: Arrival | None = None) -> Reject:
+def put_aside(line: int, key: str | None, problem: str, digest: str, *, head: Head | None = None) -> Reject:
     """A reject that any ledger can hold: one line of text without NUL, which Postgres does not store."""
     said = " ".join(problem.replace("\x00", "\\0").split())[:_LONGEST_PROBLEM]
     return Reject(
@@ -159,7 +176,7 @@ def put_aside(line: int, key: str | None, problem: str, digest: str, *, arrival:
         key=key.replace("\x00", "\\0")[:200] if key else None,
         problem=said,
         digest=digest,
-        consignment=arrival.consignment if arrival else None,
-        customer=arrival.record.customer.id if arrival else None,
-        type=arrival.record.type if arrival else None,
+        consignment=head.consignment if head else None,
+        customer=head.customer if head else None,
+        type=head.type if head else None,
     )

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.consignment import Consignment, Kind
 from millstream.intake.driver import Driver, Posted
 from millstream.intake.errors import Unreadable

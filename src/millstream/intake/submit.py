@@ -1,25 +1,25 @@
 """Submit: everything a source hands in goes into a run, batch by batch.
 
-Three things go on at once: the next batch is read in a thread, this one is made (composed in a few threads, in
-order), and the last one is committed. A batch is committed whole or not at all, and what is in stays as it is, so
-a submit may end anywhere (an error, Ctrl-C, kill -9) and the same submit again brings the rest.
+Three things go on at once: the next batch is read, this one is made, in order, and the last one is committed. Reading
+and making go on in a workshop: threads of this process, or a process of its own (docs/decisions/0020). A batch is
+committed whole or not at all, and what is in stays as it is, so a submit may end anywhere (an error, Ctrl-C, kill -9)
+and the same submit again brings the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
 
+from millstream.communication.entries import Known
 from millstream.communication.model import Run, RunState
-from millstream.communication.store import Known
-from millstream.intake.batch import Batch, BatchSize, Keys, batches, sort_out
+from millstream.intake.apart.wire import Order
+from millstream.intake.apart.workshop import Apart
+from millstream.intake.batch import BatchSize, Keys, batches, sort_out
 from millstream.intake.errors import RunClosed
-from millstream.intake.files import HandedIn
+from millstream.intake.making import Here, Workshop
 from millstream.intake.password import PasswordRule
-from millstream.intake.path import Made, make, slow
 from millstream.intake.ports import Composing, DocumentStore, Gate, Ledger, Source, Terms
 from millstream.intake.tally import Tallies, Tally
 from millstream.intake.writer import Parcel, Writer
@@ -50,6 +50,9 @@ class IntakeOptions:
     patience_seconds: float = 60.0
     """How long a database that is away is waited for."""
     batch: BatchSize = field(default_factory=BatchSize)
+    apart: str | None = None
+    """The document store's URL, where the source is read and its records are made in a process of its own. The source
+    must be one that reads a file, and the store one that another process can open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class Receipt:
 
 Progress = Callable[[Receipt], None]
 
-_TOGETHER = 50
-"""Records that a thread makes in one go, where none is slow."""
+_AHEAD = 2
+"""Batches that were begun and are not made, the one that is being read among them."""
 
 
 async def submit(
@@ -112,85 +115,87 @@ async def submit(
         gate=services.gate,
     )
     writer = Writer(services.ledger, services.documents, run, patience_seconds=options.patience_seconds)
-    submission = _Submission(batches(source, terms, options.batch), terms, writer, options, tallies or Tallies())
-    return await submission.carry_out(on_progress)
+    return await _Submission(_workshop(source, terms, options), writer, tallies or Tallies()).carry_out(on_progress)
+
+
+def _workshop(source: Source, terms: Terms, options: IntakeOptions) -> Workshop:
+    if options.apart is None:
+        return Here(batches(source, terms, options.batch), terms, options.parallel)
+    return Apart(
+        Order(source, terms, options.batch, options.parallel, options.apart, patience_seconds=options.patience_seconds)
+    )
 
 
 class _Submission:
-    """One submit on its way."""
+    """One submit on its way: one task asks the ledger what is new of each batch, another commits what was made."""
 
-    def __init__(
-        self,
-        coming: Generator[Batch, None, None],
-        terms: Terms,
-        writer: Writer,
-        options: IntakeOptions,
-        tallies: Tallies,
-    ) -> None:
-        self._batches = coming
-        self._terms = terms
+    def __init__(self, workshop: Workshop, writer: Writer, tallies: Tallies) -> None:
+        self._workshop = workshop
         self._writer = writer
-        self._options = options
         self._tallies = tallies
         self._receipt = Receipt()
         self._on_progress: Progress | None = None
         self._keys = Keys()
         self._underway: dict[str, Known] = {}
+        self._sorted: asyncio.Queue[Parcel | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(_AHEAD)
         self._writing: asyncio.Task[None] | None = None
         self._began = asyncio.get_running_loop().time()
 
     async def carry_out(self, on_progress: Progress | None) -> Receipt:
         """Read, make and commit until the source has no more."""
         self._on_progress = on_progress
-        reader = ThreadPoolExecutor(1, "millstream-intake-read")
-        makers = ThreadPoolExecutor(self._options.parallel, "millstream-intake-make")
-        loop = asyncio.get_running_loop()
-        ahead = loop.run_in_executor(reader, next, self._batches, None)
+        asking = asyncio.create_task(self._ask())
         try:
-            while (batch := await ahead) is not None:
-                ahead = loop.run_in_executor(reader, next, self._batches, None)
-                await self._take_in(batch, makers)
+            while (parcel := await self._sorted.get()) is not None:
+                await self._take_in(parcel)
+                self._room.release()
             if self._writing is not None:
                 await self._writing
+            await asking
         finally:
-            await self._stop(ahead, reader, makers)
+            await self._stop(asking)
         return self._receipt
 
-    async def _stop(
-        self, ahead: asyncio.Future[Batch | None], reader: ThreadPoolExecutor, makers: ThreadPoolExecutor
-    ) -> None:
+    async def _stop(self, asking: asyncio.Task[None]) -> None:
+        asking.cancel()
+        tasks = [asking]
         if self._writing is not None:
             self._writing.cancel()  # the transaction rolls back: whole batches only
-            await asyncio.gather(self._writing, return_exceptions=True)
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
-        makers.shutdown(wait=False, cancel_futures=True)
-        # The batch being read comes to its end first: a file must not close under its reader.
-        await asyncio.to_thread(reader.shutdown)
-        self._batches.close()
+            tasks.append(self._writing)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._workshop.close()
 
-    async def _take_in(self, batch: Batch, makers: ThreadPoolExecutor) -> None:
-        """Make what is new of a batch, in order, and pass it on to be committed."""
-        known = await self._writer.known([handed.key for handed in batch.handed])
-        found = sort_out(batch, {**known, **self._underway}, self._keys)
-        self._underway = {handed.key: Known(handed.source_hash, handed.arrival.consignment) for handed in found.fresh}
-        parcel = Parcel(rejects=batch.rejects, conflicts=found.conflicts, seen=found.seen)
-        loop = asyncio.get_running_loop()
-        groups = _groups(found.fresh, self._terms)
-        coming = [loop.run_in_executor(makers, _make_all, group, self._terms) for group in groups]
+    async def _ask(self) -> None:
+        """Sort each batch out as it is read, and have what is new of it made."""
         try:
-            since = loop.time()
-            for future in coming:
-                parcel.made += await future
-                if loop.time() - since >= _LONGEST_WAIT_SECONDS:
-                    await self._commit(parcel)
-                    parcel, since = Parcel(), loop.time()
-            if parcel.lines:
-                await self._commit(parcel)
+            while True:
+                await self._room.acquire()
+                batch = await self._workshop.batch()
+                if batch is None:
+                    return
+                # Looked at first: what is committed while the ledger is asked would else be in neither answer.
+                underway = dict(self._underway)
+                known = await self._writer.known([head.key for head in batch.heads])
+                found = sort_out(batch.heads, {**known, **underway}, self._keys)
+                for head in (batch.heads[place] for place in found.fresh):
+                    self._underway[head.key] = Known(head.source_hash, head.consignment)
+                await self._workshop.begin(found.fresh)
+                self._sorted.put_nowait(Parcel(rejects=batch.rejects, conflicts=found.conflicts, seen=found.seen))
         finally:
-            for future in coming:
-                future.cancel()
-            await asyncio.gather(*coming, return_exceptions=True)
+            self._sorted.put_nowait(None)
+
+    async def _take_in(self, parcel: Parcel) -> None:
+        """Pass a batch on to be committed, as it is made."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        async for made in self._workshop.made():
+            parcel.made += made
+            if loop.time() - since >= _LONGEST_WAIT_SECONDS:
+                await self._commit(parcel)
+                parcel, since = Parcel(), loop.time()
+        if parcel.lines:
+            await self._commit(parcel)
 
     async def _commit(self, parcel: Parcel) -> None:
         """Start to commit a parcel as soon as the one before is in."""
@@ -200,6 +205,8 @@ class _Submission:
 
     async def _write(self, parcel: Parcel) -> None:
         written = await self._writer.write(parcel)
+        for made in parcel.made:
+            self._underway.pop(made.head.key, None)
         written.count(parcel, self._tallies)
         self._receipt = _added_up(self._tallies.all(), asyncio.get_running_loop().time() - self._began)
         if self._on_progress is not None:
@@ -220,15 +227,3 @@ def _added_up(tallies: Sequence[Tally], seconds: float) -> Receipt:
         composed=sum(each.composed for each in tallies),
         problems=tuple(problem for each in tallies for problem in each.problems)[:_MOST_PROBLEMS],
     )
-
-
-def _make_all(handed: list[HandedIn], terms: Terms) -> list[Made]:
-    return [make(each, terms) for each in handed]
-
-
-def _groups(handed: list[HandedIn], terms: Terms) -> Iterator[list[HandedIn]]:
-    """In order: what is slow by itself, so that threads share it; of the rest so many together."""
-    for alone, group in groupby(handed, key=lambda each: slow(each.arrival.record, terms)):
-        together = 1 if alone else _TOGETHER
-        while some := list(islice(group, together)):
-            yield some

@@ -8,7 +8,7 @@ import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
-from millstream.intake.consignment import Consignment, Door
+from millstream.intake.consignment import Consignment, Door, Kind
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import (
     BadPasswordRule,
@@ -71,6 +71,8 @@ class Tools:
     intake: IntakeOptions
     options: TakingOptions = field(default_factory=TakingOptions)
     drill: Drill | None = None
+    apart: str | None = None
+    """The document store's URL, where what is large and lies in a file is read and made in a process of its own."""
 
 
 class Taker:
@@ -198,9 +200,15 @@ class Taker:
         seen = await asyncio.to_thread(_as_received, group[0])
         source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
         tallies = Tallies()
-        receipt = await submit(source, run, tools.services, options=tools.intake, tallies=tallies)
+        # A message's source fetches from our store, by our loop; what lies in a file can be read anywhere.
+        elsewhere = group[0].path is not None and offer.kind is not Kind.MESSAGE
+        large = elsewhere and offer.size >= tools.options.alone_from
+        intake = replace(tools.intake, apart=tools.apart) if large else tools.intake
+        receipt = await submit(source, run, tools.services, options=intake, tallies=tallies)
         await asyncio.to_thread(_unchanged, group[0], seen)
         self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
+        for number, standing in (await self._store.standings(tallies.resumed(), run_id=run.id)).items():
+            tallies.of(number).stands(standing)
         receipts = {}
         told: list[tuple[int, str, dict[str, Any]]] = []
         for each in group:
@@ -336,7 +344,26 @@ def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
     ]
     more = tally.rejected + tally.conflicts - len(tally.aside)
     if more:
-        told.append((number, "intake.rejected_more", {"lines": more}))
+        sentence = f"{more} more lines are not in; the consignment's receipt counts them"
+        told.append((number, "intake.rejected_more", {"lines": more, "error": sentence}))
+    told += [
+        (
+            number,
+            "intake.held",
+            {
+                "key": each.key,
+                "customer": _legible(each.customer),
+                "type": _legible(each.type),
+                "reason": each.reason,
+                "error": each.detail,
+            },
+        )
+        for each in tally.kept
+    ]
+    more = tally.unfit - len(tally.kept)
+    if more > 0:
+        sentence = f"{more} more communications are held for what is wrong in them; `millstream run show` lists them"
+        told.append((number, "intake.held_more", {"communications": more, "error": sentence}))
     return told
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
+from millstream.communication.model import Communication, Hold
 
 _MOST_PROBLEMS = 20
 MOST_ASIDE = 100
-"""Lines put aside that are told one by one."""
+"""Lines put aside, and communications held for what is wrong in them, that are told one by one."""
 
 
 class Seen(Enum):
@@ -21,6 +22,31 @@ class Seen(Enum):
     """This source handed it in twice itself."""
     EARLIER_TRY = 3
     """An earlier try at the same consignment, which did not come to its end, brought it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A communication that waits for a person because of what is wrong with it."""
+
+    key: str
+    customer: str
+    type: str
+    reason: str
+    """One of `communication.model.HOLD_REASONS`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger has of one consignment, whichever try at it brought it in."""
+
+    held: int
+    suppressed: int
+    composed: int
+    unfit: int
+    """Of those held, the ones with something wrong in them."""
+    kept: tuple[Kept, ...]
+    """The first of the unfit."""
 
 
 @dataclass(slots=True)
@@ -39,6 +65,10 @@ class Tally:
     conflicts: int = 0
     aside: list[Reject] = field(default_factory=list)
     """The first of those that were rejected or in conflict."""
+    unfit: int = 0
+    """Of those held, the ones with something wrong in them."""
+    kept: list[Kept] = field(default_factory=list)
+    """The first of the unfit."""
 
     @property
     def lines(self) -> int:
@@ -50,6 +80,17 @@ class Tally:
         self.unchanged += 1
         self.repeated += how is Seen.TWICE
         self.earlier += how is Seen.EARLIER_TRY
+
+    def keep(self, made: Communication, hold: Hold) -> None:
+        """One more that is in, and has something wrong in it."""
+        self.unfit += 1
+        if len(self.kept) < MOST_ASIDE:
+            self.kept.append(Kept(made.key, made.customer, made.type, hold.reason, hold.detail))
+
+    def stands(self, found: Standing) -> None:
+        """Take the ledger's word where an earlier try brought some in: its own count ended with it."""
+        self.held, self.suppressed, self.composed = found.held, found.suppressed, found.composed
+        self.unfit, self.kept = found.unfit, list(found.kept)
 
     def put_aside(self, reject: Reject, *, conflict: bool) -> None:
         """One more that is not in."""
@@ -98,6 +139,10 @@ class Tallies:
         """Count lines that are not in."""
         for each in rejects:
             self.of(each.consignment).put_aside(each, conflict=conflict)
+
+    def resumed(self) -> list[int]:
+        """The consignments of which an earlier try had brought some in."""
+        return [number for number, each in self._by_number.items() if number is not None and each.earlier]
 
     def all(self) -> list[Tally]:
         """In the order of their first line."""

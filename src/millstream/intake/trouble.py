@@ -19,7 +19,7 @@ from millstream.exstream.errors import ExstreamError, Forbidden, NotFound, Token
 from millstream.exstream.messages import PATTERN, read_messages
 from millstream.exstream.model import FlowInstance, FlowStep, Severity, StepType
 from millstream.intake.errors import IntakeError
-from millstream.intake.pull.jobs import JobStore, Trouble
+from millstream.intake.pull.jobs import JobStore, Trouble, models
 from millstream.log import get_logger
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Troubles:
             log.warning("trouble.not_examined", job=row["id"], given_up=lost, error=str(error))
             if lost:
                 await self.jobs.examined(row["id"], failed=row["status"] in self.options.failure_statuses)
-                return await self.jobs.tell([self._job(row)]) if row["status"] in self.options.failure_statuses else 0
+                failed = row["status"] in self.options.failure_statuses
+                return await self.jobs.tell([self._job(row, None)]) if failed else 0
             return 0
 
     async def _failing_steps(self) -> list[Trouble]:
@@ -136,13 +137,17 @@ class Troubles:
             await self.jobs.examined(row["id"], failed=False)
             return 0
         failed = row["status"] in self.options.failure_statuses
-        troubles = [self._job(row)] if failed else []
+        troubles: list[Trouble] = []
+        flows: list[FlowInstance] = []
         try:
             async for flow in self.runtime.flow_instances(job_id=row["id"]):
+                flows.append(flow)
                 async for step in self.runtime.flow_steps(flow_instance_id=flow.id, check_artifacts=True):
                     troubles += await self._of_step(flow, step, row)
         except NotFound as error:
             log.info("trouble.job_gone", job=row["id"], error=str(error))
+        if failed:
+            troubles.insert(0, self._job(row, models(flows)))
         told = await self.jobs.tell(troubles)
         await self.jobs.examined(row["id"], failed=failed)
         return told
@@ -236,8 +241,12 @@ class Troubles:
         error = fields[why] if -len(fields) <= why < len(fields) and len(fields) > 1 else line.strip()
         return {"customer": customer, "error": error}
 
-    def _job(self, row: Mapping[str, Any]) -> Trouble:
+    def _job(self, row: Mapping[str, Any], kind: str | None) -> Trouble:
+        """The job itself; of one without flows the channel is the nearest thing to a document type that is known."""
         facts = {
+            "type": kind or row["channel"],
+            "source": f"job {row['id']}",
+            "job": row["id"],
             "channel": row["channel"],
             "status": row["status"],
             "msg": row["msg"],
@@ -275,6 +284,7 @@ class Troubles:
             "flow": flow.id,
             "step": step.id,
             "type": flow.flow_model_name or step.display_name or step.name,
+            "source": f"job {job}, step {step.display_name or step.name or step.id}",
             **facts,
         }
         own = digest or hashlib.sha256(repr(sorted(facts.items())).encode()).hexdigest()

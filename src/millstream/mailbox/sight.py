@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from millstream.gmail.model import Message
 from millstream.mailbox.model import Kind, Role, Sighting
 from millstream.mime import Clues, DeliveryStatus, MailKind, Reading, Severity
+from millstream.mime.people import lower
 
 SPAM: Final = "SPAM"
 _MOST_TEXT: Final = 64_000
@@ -92,7 +93,7 @@ def sighting_of(
             "mapped_by": found.how if found else None,
             "proven": proven,
             "sender": reading.sender[:_MOST_LINE],
-            # To which letter of a thread somebody answers: a thread alone does not tell (docs/decisions/0021).
+            # To which letter of a thread somebody answers: a thread alone does not tell (docs/decisions/0022).
             "reply_token": reading.clues.reply_token,
             "domain": reading.verdict.domain,
             "received_at": message.internal_date,
@@ -119,8 +120,8 @@ def _kind(reading: Reading, found: Found | None, roles: Sequence[Role]) -> Kind:
 def _about(reading: Reading, found: Found | None) -> DeliveryStatus | None:
     """The status of the recipient that the delivery went to, else the report's first."""
     statuses = reading.report.statuses if reading.report else ()
-    own = found.address.lower() if found else ""
-    named = (each for each in statuses if own in {each.recipient.lower(), each.original.lower()})
+    own = lower(found.address) if found else ""
+    named = (each for each in statuses if own in {lower(each.recipient), lower(each.original)})
     return next(named, statuses[0] if statuses else None)
 
 
@@ -136,7 +137,7 @@ def _proven(reading: Reading, found: Found | None, message: Message) -> bool:
         case MailKind.BOUNCE:
             if reading.proven_daemon:
                 return found.how in _STRONG
-            names_it = found.address.lower() in reading.clues.recipients
+            names_it = lower(found.address) in reading.clues.recipients
             return found.how == "header" and names_it and SPAM not in message.label_ids
         case MailKind.LIMIT_NOTICE:
             return reading.proven_daemon and found.how == "thread"
@@ -147,7 +148,7 @@ def _proven(reading: Reading, found: Found | None, message: Message) -> bool:
 def _failure(status: DeliveryStatus | None, found: Found | None) -> dict[str, Any]:
     if status is None:
         return {}
-    same = found is not None and status.recipient.lower() == found.address.lower()
+    same = found is not None and lower(status.recipient) == lower(found.address)
     return {
         "recipient": status.recipient,
         "status": status.code,

@@ -8,13 +8,14 @@ import pybase64
 
 from millstream.mime.errors import BadHeader
 from millstream.mime.header import LONGEST_LINE, guard, utf8
-from millstream.mime.letter import Attachment
+from millstream.mime.letter import Attachment, Inline
 from millstream.mime.parameter import filename_parameters
 
 _LINE_BYTES: Final = 57  # of content in one base64 line of 76 characters
 _PIECE_BYTES: Final = 128 * _LINE_BYTES
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # noqa: S105  an RFC 2045 token, not a secret
 _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
+_CONTENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,64}")
 _PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 # Blanks that a server may cut off, lines that an mbox would disfigure, what could be taken for one of our boundaries.
 _AWKWARD: Final = (b" \r", b"\t\r", b"\nFrom ", b"--=_")
@@ -54,16 +55,27 @@ def attachment_head(attachment: Attachment) -> str:
         BadHeader: a media type that is none, or one that must not be base64 (RFC 2046 §5).
         HeaderInjection, UnencodableText: by what is wrong with the name or the type.
     """
+    disposition = f"Content-Disposition: attachment{filename_parameters(attachment.name)}\r\n"
+    return _base64_head(attachment) + disposition
+
+
+def inline_head(picture: Inline) -> str:
+    """The header fields of a picture in the text; raises as `attachment_head`, and BadHeader for a bad ``cid``."""
+    if not _CONTENT_ID.fullmatch(guard("Content-ID", picture.cid)):
+        raise BadHeader("Content-ID", f"{picture.cid[:80]!r} is not of the form left@right.")
+    return (
+        _base64_head(picture) + f"Content-ID: <{picture.cid}>\r\n"
+        f"Content-Disposition: inline{filename_parameters(picture.name)}\r\n"
+    )
+
+
+def _base64_head(attachment: Attachment | Inline) -> str:
     media_type = guard("Content-Type", attachment.media_type)
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise BadHeader("Content-Type", f"{media_type[:80]!r} of {attachment.name!r} is no media type like a/b.")
     if media_type.lower().startswith(("multipart/", "message/")):
         raise BadHeader("Content-Type", f"{media_type!r} of {attachment.name!r} cannot be attached; wrap it in a file.")
-    return (
-        f"Content-Type: {media_type}\r\n"
-        "Content-Transfer-Encoding: base64\r\n"
-        f"Content-Disposition: attachment{filename_parameters(attachment.name)}\r\n"
-    )
+    return f"Content-Type: {media_type}\r\nContent-Transfer-Encoding: base64\r\n"
 
 
 def base64_lines(content: bytes | memoryview) -> list[bytes]:

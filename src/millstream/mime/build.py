@@ -4,15 +4,16 @@ The same letter always makes the same bytes, so a message can be built again aft
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Final
 
-from millstream.mime.body import attachment_head, base64_lines, base64_size, text_part
+from millstream.mime.body import attachment_head, base64_lines, base64_size, inline_head, text_part
 from millstream.mime.errors import BadHeader
 from millstream.mime.header import guard, mailbox_field, named_field, text_field, token_field
-from millstream.mime.letter import HEADER_DELIVERY, Attachment, Letter
+from millstream.mime.letter import HEADER_DELIVERY, Attachment, Inline, Letter
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
@@ -42,6 +43,9 @@ _OWNED: Final = frozenset(
     }
 )
 _OWNED_PREFIXES: Final = ("content-", "resent-")
+_Piece = bytes | Attachment | Inline
+_Part = tuple[str, list[_Piece]]
+"""The header fields of a part's content, and its body."""
 
 
 def build(letter: Letter, *, smtputf8: bool = False) -> bytes:
@@ -71,42 +75,51 @@ def encoded_size(letter: Letter, *, smtputf8: bool = False) -> int:
     return sum(len(p) if isinstance(p, bytes) else base64_size(memoryview(p.content).nbytes) for p in pieces)
 
 
-def _pieces(letter: Letter, *, smtputf8: bool) -> list[bytes | Attachment]:
-    """The message in order, each attachment's content still to be encoded."""
+def _pieces(letter: Letter, *, smtputf8: bool) -> list[_Piece]:
+    """The message in order, the content of each attachment and picture still to be encoded."""
     head = _head(letter, smtputf8=smtputf8).encode()
-    bodies = _bodies(letter)
     seed = blake2b(letter.delivery_token.encode(), digest_size=12).hexdigest()
-    if not letter.attachments:
-        return [head, *_alternative(bodies, f"=_{seed}_a")]
-    # "=_" occurs neither in base64 nor in quoted-printable, and a body that holds "--=_" is never sent as 7bit.
-    boundary = f"=_{seed}_m"
-    opening = f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n--{boundary}\r\n'
-    pieces: list[bytes | Attachment] = [head, opening.encode(), *_alternative(bodies, f"=_{seed}_a")]
-    for attachment in letter.attachments:
-        pieces += [f"\r\n--{boundary}\r\n{attachment_head(attachment)}\r\n".encode(), attachment]
-    pieces.append(f"\r\n--{boundary}--\r\n".encode())
-    return pieces
+    fields, body = _alternative(_bodies(letter, f"=_{seed}_r"), f"=_{seed}_a")
+    if letter.attachments:
+        parts: list[_Part] = [(fields, body)]
+        parts += [(attachment_head(each), [each]) for each in letter.attachments]
+        # "=_" occurs neither in base64 nor in quoted-printable, and a body that holds "--=_" is never sent as 7bit.
+        fields, body = _multipart("mixed", parts, f"=_{seed}_m")
+    return [head, fields.encode(), b"\r\n", *body]
 
 
-def _bodies(letter: Letter) -> list[tuple[str, bytes]]:
-    """The text, the HTML, or both; a letter without any has an empty text."""
+def _bodies(letter: Letter, boundary: str) -> list[_Part]:
+    """The text, the AMP document and the HTML, those there are; a letter without any has an empty text."""
     if letter.html is None:
-        return [text_part("plain", letter.text)]
-    if not letter.text:
-        return [text_part("html", letter.html)]
-    return [text_part("plain", letter.text), text_part("html", letter.html)]
+        if letter.inline or letter.amp is not None:
+            raise BadHeader("Content-Type", "pictures in the text and AMP need an HTML body beside them.")
+        return [_text("plain", letter.text)]
+    html = _text("html", letter.html)
+    if letter.inline:
+        pictures: list[_Part] = [(inline_head(each), [each]) for each in letter.inline]
+        html = _multipart("related", [html, *pictures], boundary, '; type="text/html"')
+    plain = [_text("plain", letter.text)] if letter.text else []
+    # AMP stands before HTML, because some programs show the last part whatever it is (amp.dev, read 2026-11).
+    return [*plain, *([_text("x-amp-html", letter.amp)] if letter.amp is not None else []), html]
 
 
-def _alternative(bodies: list[tuple[str, bytes]], boundary: str) -> list[bytes]:
+def _text(kind: str, text: str) -> _Part:
+    fields, body = text_part(kind, text)
+    return fields, [body]
+
+
+def _alternative(bodies: list[_Part], boundary: str) -> _Part:
     """One body as it is, several as multipart/alternative, the plainest first (RFC 2046 §5.1.4)."""
-    if len(bodies) == 1:
-        fields, body = bodies[0]
-        return [fields.encode(), b"\r\n", body]
-    pieces = [f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode()]
-    for fields, body in bodies:
-        pieces += [f"\r\n--{boundary}\r\n{fields}\r\n".encode(), body]
+    return bodies[0] if len(bodies) == 1 else _multipart("alternative", bodies, boundary)
+
+
+def _multipart(kind: str, parts: Sequence[_Part], boundary: str, parameters: str = "") -> _Part:
+    pieces: list[_Piece] = []
+    for fields, body in parts:
+        pieces += [f"\r\n--{boundary}\r\n{fields}\r\n".encode(), *body]
+    pieces[0] = pieces[0][2:] if isinstance(pieces[0], bytes) else pieces[0]
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
-    return pieces
+    return f'Content-Type: multipart/{kind}{parameters}; boundary="{boundary}"\r\n', pieces
 
 
 def _head(letter: Letter, *, smtputf8: bool) -> str:

@@ -51,6 +51,7 @@ _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FOREIGN_TO_BASE64: Final = bytes(set(range(256)) - set(_ALPHABET))
 _ASCII: Final = bytes(range(128))
+_MOST_PADDING: Final = 2
 _LONGEST_CHARACTER: Final = 4  # bytes
 
 
@@ -96,6 +97,19 @@ def base64_bytes(data: bytes) -> bytes:
     kept = data.translate(None, _FOREIGN_TO_BASE64)
     usable = len(kept) - (len(kept) % 4 == 1)
     return pybase64.b64decode(kept[:usable] + b"=" * (-usable % 4))
+
+
+def is_base64(data: bytes) -> bool:
+    """Whether it is base64 to its last character: broken into lines or not, with its padding or without."""
+    kept = data.translate(None, b" \t\r\n")
+    foreign = kept.translate(None, _ALPHABET)
+    padding = len(foreign)
+    return (
+        padding <= _MOST_PADDING
+        and kept.endswith(b"=" * padding)
+        and foreign == b"=" * padding
+        and (len(kept) - padding) % 4 != 1
+    )
 
 
 def clean(text: str) -> str:

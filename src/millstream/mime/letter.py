@@ -34,6 +34,16 @@ class Attachment:
     content: bytes | memoryview
 
 
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A picture that the HTML shows by ``cid:``; ``cid`` is of the form ``left@right``, in ASCII."""
+
+    cid: str
+    name: str
+    media_type: str
+    content: bytes | memoryview
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """One message to one recipient.
@@ -44,6 +54,7 @@ class Letter:
     ``unsubscribe`` is an https or mailto URL; https adds the one-click header of RFC 8058.
     ``message_id`` is only for a relay: Gmail's API replaces it. ``headers`` are further fields as (name, value),
     for example In-Reply-To and References; those that this class owns, and those that add recipients, are refused.
+    ``inline`` and ``amp`` (an AMP document, an alternative like the others) need an HTML body beside them.
     """
 
     sender: Mailbox
@@ -53,6 +64,8 @@ class Letter:
     delivery_token: str
     text: str = ""
     html: str | None = None
+    amp: str | None = None
+    inline: tuple[Inline, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     reply_to: Mailbox | None = None
     stream: str | None = None

@@ -25,7 +25,12 @@ _TO_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)
 
 
 def lower(address: str) -> str:
-    """In lower case as far as ASCII goes: Unicode's lower case would turn a Kelvin sign into somebody's k."""
+    """An address as addresses are compared, here and by `lower()` in SQL; mail goes to it as it was written.
+
+    RFC 5321 §2.4 lets the part before the @ mean something else in capitals; Gmail and nearly all others do not, and
+    who is told twice, or in spite of a suppression, is harmed more. In lower case as far as ASCII goes: Unicode's would
+    turn a Kelvin sign into somebody's k.
+    """
     return address.translate(_TO_LOWER)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from millstream.drill import Drill
 from millstream.exstream.errors import Effect, ExstreamError
 from millstream.log import get_logger
-from millstream.nextstep.composing import ComposeByEngine, Generate, Trigger
+from millstream.nextstep.composing import ComposeByEngine, Fulfil, Generate, Trigger
 from millstream.nextstep.errors import BadWish, HandingFailed, NextStepError
 from millstream.nextstep.files import DropFile, WriteControlFile
 from millstream.nextstep.model import Attempt, Found, Move, NextStep, StepRules, StepState, Verb
@@ -41,6 +41,7 @@ VERBS: Final[Mapping[Verb, Doing]] = {
     Verb.SET_STATES: SetStates(),
     Verb.REPROCESS: Reprocess(),
     Verb.GENERATE: Generate(),
+    Verb.FULFIL: Fulfil(),
     Verb.TRIGGER: Trigger(),
     Verb.DROP_FILE: DropFile(),
     Verb.COMPOSE_EWS: ComposeByEngine(),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 
+from millstream.exstream.errors import ExstreamError, NotFound
 from millstream.exstream.messages import read_messages
 from millstream.exstream.model import EngineCall, Generated, Severity
 from millstream.nextstep.errors import BadWish
 from millstream.nextstep.model import Found, NextStep
-from millstream.nextstep.verbs import MANY, Plain, Tools, given
+from millstream.nextstep.verbs import MANY, Plain, Tools, given, wanted
 
 STEP_HEADER: Final = "X-Millstream-Step"
 _NOTED: Final = 5_000
@@ -24,6 +25,10 @@ class NothingComposed(BadWish):
     """The engine gave no output; the text holds its messages."""
 
 
+class DocumentsGone(BadWish):
+    """What was to be composed is not in Empower any more."""
+
+
 class Generate(Plain):
     """Compose one communication now."""
 
@@ -31,11 +36,7 @@ class Generate(Plain):
         """Compose it, keep the outputs, and hand them in where that is asked for."""
         driver = await _driver(step, tools)
         server = tools.server
-        source = given(step, "data_source", "")
-        communication = step.wish.target
-        if not source:
-            found = await server.design(step.wish.domain or None).resolve(communication)
-            communication, source = found.communication_id, found.data_source
+        communication, source = await _composed_by(step, tools)
         inputs = server.inputs(step.wish.domain or None)
         kind = given(step, "content_type", "application/json")
         if given(step, "empower", default=False):
@@ -51,6 +52,33 @@ class Generate(Plain):
         if given(step, "empower", default=False):
             return Found("unknown", "unseen", "whether a document was made in Empower cannot be seen from here")
         return Found("no", "repeatable", "a composition leaves nothing behind in Exstream")
+
+
+class Fulfil(Plain):
+    """Compose finished documents of Empower. They are deleted, where that is asked for, once their outputs are ours."""
+
+    async def call(self, step: NextStep, tools: Tools) -> Mapping[str, Any]:
+        """Compose them, keep the outputs, hand them in where that is asked for, and only then let them be deleted."""
+        outputs = await _fulfilled(step, tools)
+        result = await kept(step, outputs, tools, to="run")
+        if given(step, "delete", default=False):
+            result |= await _deleted(_fulfilled(step, tools, preserve=False))
+        return result
+
+    async def look(self, step: NextStep, tools: Tools) -> Found:
+        """Documents stay until their outputs are ours, and what comes is taken in once for a step.
+
+        Raises:
+            DocumentsGone: they are not there any more, and it may have been this step that had them deleted.
+        """
+        if given(step, "delete", default=False):
+            try:
+                await _fulfilled(step, tools)
+            except NotFound as error:
+                raise DocumentsGone(
+                    f"{error}; they are deleted after their outputs were handed in, so look whether its run has them"
+                ) from error
+        return Found("no", "repeatable", "the documents are in Empower until their outputs are kept here")
 
 
 class Trigger:
@@ -152,6 +180,31 @@ async def kept(step: NextStep, outputs: Sequence[Generated], tools: Tools, *, to
             raise BadWish(f"step {step.id}: nothing takes in what it composes; ask for it with to = documents")
         result.update(await tools.hand_in(step, outputs))
     return result
+
+
+async def _composed_by(step: NextStep, tools: Tools) -> tuple[str, str]:
+    """The communication's id and its data source; looked up where the wish names the communication alone."""
+    communication, source = step.wish.target, given(step, "data_source", "")
+    if source:
+        return communication, source
+    found = await tools.server.design(step.wish.domain or None).resolve(communication)
+    return found.communication_id, found.data_source
+
+
+async def _fulfilled(step: NextStep, tools: Tools, *, preserve: bool = True) -> Sequence[Generated]:
+    documents = [str(number) for number in wanted(step, "documents", list)]
+    communication, source = await _composed_by(step, tools)
+    inputs = tools.server.inputs(step.wish.domain or None)
+    return await inputs.fulfil(communication, source, documents, preserve=preserve)
+
+
+async def _deleted(call: Awaitable[object]) -> dict[str, Any]:
+    """Delete by the one call that deletes. That it failed is told and undoes nothing: the outputs are ours."""
+    try:
+        await call
+    except ExstreamError as error:
+        return {"deleted": False, "not_deleted": str(error)}
+    return {"deleted": True}
 
 
 async def _driver(step: NextStep, tools: Tools) -> bytes:

@@ -29,6 +29,7 @@ class Verb(StrEnum):
     SET_STATES = "set_states"
     REPROCESS = "reprocess"
     GENERATE = "generate"
+    FULFIL = "fulfil"
     TRIGGER = "trigger"
     DROP_FILE = "drop_file"
     COMPOSE_EWS = "compose_ews"

@@ -62,10 +62,15 @@ WITH step AS MATERIALIZED (
     RETURNING s.id, s.key, s.verb, s.domain, s.target, s.subject, s.state, s.reason, s.result, step.state AS was
 ), told AS (
     INSERT INTO event (kind, subject, payload)
-    SELECT CASE state WHEN 'done' THEN 'step.done' WHEN 'failed' THEN 'step.failed' ELSE 'step.unclear' END, subject,
-        jsonb_strip_nulls(jsonb_build_object('step', id, 'key', key, 'verb', verb, 'domain', domain, 'target', target,
-            'reason', reason, 'result', result))
-    FROM moved WHERE state IN ('done', 'failed', 'uncertain')
+    SELECT CASE m.state WHEN 'done' THEN 'step.done' WHEN 'failed' THEN 'step.failed' ELSE 'step.unclear' END, m.subject,
+        jsonb_strip_nulls(jsonb_build_object('step', m.id, 'key', m.key, 'verb', m.verb, 'domain', m.domain,
+            'target', m.target, 'reason', m.reason, 'result', m.result, 'error', CASE WHEN m.state <> 'done' THEN m.reason END,
+            'source', 'step ' || m.id, 'customer', c.customer,
+            'type', coalesce(c.type, CASE WHEN m.verb IN ('generate', 'fulfil') THEN m.target END)))
+    FROM moved m
+    LEFT JOIN delivery d ON starts_with(m.subject, 'delivery:') AND d.token = substr(m.subject, 10)
+    LEFT JOIN communication c ON c.id = d.communication_id
+    WHERE m.state IN ('done', 'failed', 'uncertain')
 ), audited AS MATERIALIZED (
     SELECT audit_append(json_agg(json_build_object('actor', 'worker', 'kind', 'step.' || state, 'subject', 'step:' || id,
         'payload', json_strip_nulls(json_build_object('was', was, 'by', :kind::text, 'outcome', :outcome::text,
@@ -91,10 +96,15 @@ WITH step AS MATERIALIZED (
     RETURNING s.id, s.key, s.verb, s.domain, s.target, s.subject, s.state, step.state AS was
 ), told AS (
     INSERT INTO event (kind, subject, payload)
-    SELECT CASE state WHEN 'done' THEN 'step.done' ELSE 'step.failed' END, subject,
-        jsonb_build_object('step', id, 'key', key, 'verb', verb, 'domain', domain, 'target', target, 'reason', :why::text,
-            'by', :actor::text)
-    FROM moved WHERE state IN ('done', 'failed', 'cancelled')
+    SELECT CASE m.state WHEN 'done' THEN 'step.done' ELSE 'step.failed' END, m.subject,
+        jsonb_strip_nulls(jsonb_build_object('step', m.id, 'key', m.key, 'verb', m.verb, 'domain', m.domain,
+            'target', m.target, 'reason', :why::text, 'by', :actor::text,
+            'error', CASE WHEN m.state <> 'done' THEN :why::text END, 'source', 'step ' || m.id, 'customer', c.customer,
+            'type', coalesce(c.type, CASE WHEN m.verb IN ('generate', 'fulfil') THEN m.target END)))
+    FROM moved m
+    LEFT JOIN delivery d ON starts_with(m.subject, 'delivery:') AND d.token = substr(m.subject, 10)
+    LEFT JOIN communication c ON c.id = d.communication_id
+    WHERE m.state IN ('done', 'failed', 'cancelled')
 ), audited AS MATERIALIZED (
     SELECT audit_append(json_agg(json_build_object('actor', :actor::text, 'kind', 'step.' || state,
         'subject', 'step:' || id, 'payload', json_build_object('was', was, 'why', :why::text))))

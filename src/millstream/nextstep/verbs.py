@@ -7,6 +7,7 @@
 | set_state, set_states | a state, with a comment | the state, or our comment in the history: done; else again |
 | reprocess | the job again | the job runs, or began anew: done; else again, once |
 | generate, compose_ews | outputs | none is needed: the same step's outputs are taken in once; again |
+| fulfil | outputs of documents | none is needed: documents are deleted only once their outputs are ours; again |
 | trigger | a channel | a new job of the channel: done; several or none: a person decides |
 | drop_file, control_file | a file | the file, or the same name where Exstream puts what it took: done; else again |
 """

@@ -40,6 +40,7 @@ def after(calendar: Calendar | None, start: datetime, span: Span) -> datetime:
     Raises:
         NeverOpen: there is no such instant.
     """
+    _check(span)
     if span.amount < 0:
         return before(calendar, start, Span(-span.amount, span.unit))
     if calendar is None:
@@ -63,6 +64,7 @@ def before(calendar: Calendar | None, end: datetime, span: Span) -> datetime:
     Raises:
         NeverOpen: there is no such instant.
     """
+    _check(span)
     if calendar is None:
         return end.astimezone(UTC) - _length(span)
     if span.unit != "d":
@@ -96,8 +98,9 @@ def in_order(timers: list[Timer]) -> tuple[Timer, ...]:
 
 
 def midnight(calendar: Calendar | None, day: date) -> datetime:
-    """When a day of a calendar begins."""
+    """When a day of a calendar begins; one before 1970 or after 9000 is as if it were then."""
     zone = ZoneInfo(calendar.time_zone) if calendar else UTC
+    day = min(max(day, date(1970, 1, 1)), date(9000, 1, 1))
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
@@ -114,6 +117,11 @@ def open_on(calendar: Calendar, day: date) -> tuple[datetime, datetime] | None:
     """When a day opens and closes, in UTC; None where it does not."""
     found = _opening(calendar, day)
     return (found.opens, found.closes) if found else None
+
+
+def _check(span: Span) -> None:
+    if abs(span.amount) * _SECONDS[span.unit] > _MOST_DAYS * _SECONDS["d"]:
+        raise NeverOpen(f"{span} are more than twenty years")
 
 
 def _length(span: Span) -> timedelta:

@@ -230,7 +230,12 @@ class ReviewDesk:
         self, conn: Connection, review_id: int, *, address: str, kind: str, facts: Mapping[str, Any]
     ) -> None:
         """Put a mail to a seat's person into the outbox: `question`, or `tell` with a word in facts["what"]."""
-        values = {"id": review_id, "address": address.strip().lower(), "kind": kind, "facts": dumps(dict(facts))}
+        values = {
+            "id": review_id,
+            "address": legible(address.strip().lower()),
+            "kind": kind,
+            "facts": dumps(dict(facts)),
+        }
         await queries.put_mail(conn, **values)
         about = {"address": values["address"], "what": facts.get("what", ""), "why": facts.get("why", "")}
         entry = _entry("told" if kind == "tell" else kind, review_id, about, actor=ACTOR)

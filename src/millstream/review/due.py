@@ -62,6 +62,20 @@ class Due:
                 break
         return done
 
+    async def lost(self) -> int:
+        """Find questions that were stopped before they reached anybody: a suppressed address, a refusal by Gmail.
+
+        Raises:
+            DatabaseError: the database is away; what was done before stays so.
+        """
+        async with transaction(self._pool) as conn:
+            rows = [row async for row in queries.stopped_mails(conn, most=self._portion)]
+        for row in rows:
+            why = ": ".join(filter(None, (row["reason"], row["detail"]))) or "the question was not sent"
+            async with transaction(self._pool) as conn:
+                await self._desk.apply(conn, row["review_id"], Undeliverable(row["address"], why))
+        return len(rows)
+
     async def _singly(self) -> int:
         for count in range(self._portion):
             async with transaction(self._pool) as conn:

@@ -11,7 +11,7 @@ class Point(StrEnum):
 
     BEFORE_DECISION = "before_decision"
     AFTER_DECISION = "after_decision"
-    """Durable, and nothing that follows has begun."""
+    """All of it is written with what follows, and nothing is durable yet."""
     BEFORE_MAIL = "before_mail"
     AFTER_MAIL_BEFORE_NOTE = "after_mail_before_note"
     """The mail is a communication, and the outbox does not know it yet."""

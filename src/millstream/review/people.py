@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from millstream.log import get_logger
@@ -21,6 +21,8 @@ from millstream.review.ports import Approvers
 
 log = get_logger(__name__)
 
+_LATEST: Final = date(9000, 1, 1)
+"""A last day after it is as good as none."""
 LONGEST_CHAIN: Final = 5
 """So many people in a row may pass a question on by delegations."""
 
@@ -80,7 +82,7 @@ class People:
         for each in self._book.delegations:
             giver, taker = self.addresses([each.from_])[:1], self.addresses([each.to])[:1]
             if giver and taker:
-                until = midnight(None, each.until + timedelta(days=1)) if each.until else None
+                until = _end(None, each.until)
                 found.append(StandIn(giver[0], taker[0], midnight(None, each.since), until, each.policy))
         return found
 
@@ -186,7 +188,7 @@ class People:
         for each in self._book.delegations:
             if self._index.addresses([each.from_])[:1] != (address,):
                 continue
-            until = midnight(calendar, each.until + timedelta(days=1)) if each.until else None
+            until = _end(calendar, each.until)
             [to] = self._index.addresses([each.to])[:1] or [address]
             found.append(StandIn(address, to, midnight(calendar, each.since), until, each.policy))
         return found
@@ -237,6 +239,11 @@ def _by_address(made: Sequence[StandIn]) -> dict[str, list[StandIn]]:
     for each in made:
         found[each.address].append(each)
     return dict(found)
+
+
+def _end(calendar: Calendar | None, last: date | None) -> datetime | None:
+    """The instant after the last day."""
+    return None if last is None else midnight(calendar, min(last, _LATEST) + timedelta(days=1))
 
 
 def stand_in_of(row: Mapping[str, Any]) -> StandIn:

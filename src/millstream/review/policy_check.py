@@ -13,6 +13,7 @@ from millstream.review.people import People, circle
 from millstream.review.policy import ALWAYS, Calendar, Policy, PolicyBook, PolicyFile, Site, Stage
 
 _PATH = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SAMPLE = datetime(2026, 1, 12, 6, 0, tzinfo=UTC)
 """A Monday morning on which lengths of time are compared."""
 Found = Iterator[tuple[str, str]]
@@ -62,7 +63,7 @@ class _Checker:
         yield from self._unknown(members, key)
         if _circular(self._book, name):
             yield key, "is a member of itself"
-        elif not self._count(members):
+        elif not members:
             yield key, "has no members; name some, or take it out"
 
     def _delegations(self, file: PolicyFile) -> Found:
@@ -105,11 +106,9 @@ class _Checker:
             place, need, count = f"stages[{number}]", stage.need, self._count(stage.ask)
             if stage.exstream and policy.concerns not in {"resource", "flow_step"}:
                 yield f"{place}.exstream", "is for resources and flow steps: nothing else has a domain in Exstream"
-            if stage.exstream:
-                continue
-            if not count:
-                yield f"{place}.ask", "asks nobody"
-            elif need.of is not None and need.of != count:
+            if stage.exstream or not count or list(self._unknown(stage.ask, place)):
+                continue  # not known before it is asked, or said elsewhere
+            if need.of is not None and need.of != count:
                 yield f"{place}.need", f"says of {need.of}, and it asks {count} people"
             elif need.kind == "some" and need.needed > count:
                 yield f"{place}.need", f"wants {need.needed} to approve, and it asks {count} people"
@@ -228,7 +227,10 @@ class _Checker:
             yield "rules.sign_in.above.field", "is no path like data.amount_cents"
         if policy.events and policy.concerns != "case":
             yield "events", 'are for policies with concerns = "case"'
-        if policy.mail.bundle and policy.concerns not in {"case", "communication"}:
+        bundle = policy.mail.bundle
+        if bundle and not 0 < bundle.within.amount * _SECONDS[bundle.within.unit] <= 7 * _SECONDS["d"]:
+            yield "mail.bundle.within", f"is {bundle.within}; a case waits for others for seven days at most"
+        if bundle and policy.concerns not in {"case", "communication"}:
             yield "mail.bundle", 'is for policies with concerns = "case" or "communication"'
 
     # Words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from millstream.review.errors import BadPolicy, Fault
 from millstream.review.policy import PolicyBook, PolicyFile, Site
 from millstream.review.policy_check import check
 
+_KIND = re.compile(r"(bool|str|float|int|SignIn|.*[\[(].*)")
+"""Pydantic puts the kind that it tried into the place."""
 _NAMED = ("people", "groups", "calendars", "policy")
 
 
@@ -56,7 +59,9 @@ def _read(path: Path, faults: list[Fault]) -> PolicyFile | None:
     try:
         return PolicyFile.model_validate(found)
     except ValidationError as error:
-        faults += [Fault(str(path), _key(each["loc"]), _wrong(each)) for each in error.errors()]
+        # A value that may be of several kinds is wrong once for each: the first says it.
+        said = {_key(each["loc"]): _wrong(each) for each in reversed(error.errors())}
+        faults += [Fault(str(path), key, wrong) for key, wrong in sorted(said.items())]
         return None
 
 
@@ -73,6 +78,8 @@ def _twice(files: Sequence[tuple[str, PolicyFile]], faults: list[Fault]) -> None
 def _key(place: Sequence[int | str]) -> str:
     key = ""
     for part in place:
+        if isinstance(part, str) and _KIND.fullmatch(part):
+            continue
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     return key
 

@@ -142,6 +142,15 @@ UPDATE review SET step_state = :state WHERE id = :id RETURNING id, round;
 SELECT c.review_id, m.kind, m.address FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id
 WHERE m.token = :token ORDER BY c.review_id;
 
+-- name: stopped_mails
+-- Questions that were stopped on their way while somebody is thought to have them.
+SELECT c.review_id, m.address, d.reason, d.detail
+FROM run r JOIN delivery d ON d.run_id = r.id AND d.disposition IN ('held', 'failed')
+JOIN review_mail m ON m.token = d.token AND m.kind IN ('ask', 'climb', 'bundle')
+JOIN review_mail_case c ON c.mail_id = m.id
+JOIN review_seat s ON s.id = c.seat_id AND s.state = 'waiting' AND s.address = m.address
+WHERE starts_with(r.key, 'reviews/') ORDER BY c.review_id LIMIT :most;
+
 -- name: list_reviews
 -- Reviews for people, the newest first.
 SELECT r.id, r.policy, r.kind, r.domain, r.ref, r.name, r.state, r.round, r.stage, r.hash, r.asked_at, r.deadline,

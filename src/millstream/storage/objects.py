@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from millstream.storage.bucket import Bucket
+from millstream import lazy
 from millstream.storage.errors import DocumentDamaged
 from millstream.storage.folder import Folder
 
@@ -90,7 +90,7 @@ def open_store(url: str) -> DocumentStore:
         StoreRefused: the URL names no kind of store that we know, or the folder cannot be used.
     """
     if "://" in url and not url.startswith("file://"):
-        return DocumentStore(Bucket(url))
+        return DocumentStore(lazy.load("millstream.storage.bucket:Bucket")(url))  # obstore: 6 MB that a folder saves
     return DocumentStore(Folder(url.removeprefix("file://")))
 
 

@@ -1,7 +1,8 @@
-"""What listens on HTTP: the address where Pub/Sub pushes hints, and the answer to whether we are well."""
+"""What listens on HTTP: for pushes of Pub/Sub, for runs, for reviewers, and for whoever asks whether we are well."""
 
 from millstream.web.errors import AddressUnusable, WebError
 from millstream.web.push import HintSink, build
+from millstream.web.review import ReviewDoor
 from millstream.web.serve import LOOPBACK, serve
 
-__all__ = ["LOOPBACK", "AddressUnusable", "HintSink", "WebError", "build", "serve"]
+__all__ = ["LOOPBACK", "AddressUnusable", "HintSink", "ReviewDoor", "WebError", "build", "serve"]

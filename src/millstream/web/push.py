@@ -17,6 +17,7 @@ from millstream.intake.http import HttpDoor
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError
 from millstream.web.intake import add_intake
+from millstream.web.review import ReviewDoor, add_review
 from millstream.web.shield import BodyMissing, BodyTooLarge, SecurityHeaders, read_body
 
 log = get_logger(__name__)
@@ -52,8 +53,9 @@ def build(
     *,
     reachable: Reachable,
     intake: HttpDoor | None = None,
+    review: ReviewDoor | None = None,
 ) -> FastAPI:
-    """The application, with the doors that are open: for pushes where there are `hints` and `verify`, and for intake.
+    """The application, with the doors that are open: pushes where there are `hints` and `verify`, intake, and reviews.
 
     ``reachable`` says whether the database answers, and shall not wait long for it.
     """
@@ -63,6 +65,8 @@ def build(
         _add_push(app, hints, verify)
     if intake is not None:
         add_intake(app, intake)
+    if review is not None:
+        add_review(app, review)
 
     @app.get("/healthz")
     async def healthz() -> Response:

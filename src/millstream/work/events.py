@@ -23,6 +23,8 @@ log = get_logger(__name__)
 queries = aiosql.from_path(Path(__file__).with_name("events.sql"), "apsycopg", mandatory_parameters=False)
 
 MOST_TRIES: Final = 8
+EXCEPTIONS: Final = ("exstream.", "intake.", "step.failed", "step.unclear")
+"""How kinds of exceptions begin. Their payloads name, as far as it is known: customer, type, error, source."""
 _FIRST_GAP = 1.0
 _LONGEST_GAP = 600.0
 _TELLING = 1_000
@@ -110,10 +112,33 @@ async def waiting(pool: Pool) -> int:
     return int(row["events"])
 
 
-async def put_aside(pool: Pool, most: int = 100) -> list[dict[str, Any]]:
-    """Events that no room could answer, for a person."""
+async def newest(
+    pool: Pool,
+    *,
+    kinds: Sequence[str] | None = None,
+    since: datetime | None = None,
+    aside: bool = False,
+    most: int = 100,
+) -> list[dict[str, Any]]:
+    """What happened, for people, the newest first.
+
+    Args:
+        pool: where events lie.
+        kinds: only kinds that begin so; None: of every kind.
+        since: only what happened then or later.
+        aside: only what no room could answer.
+        most: rows at most.
+    """
+    values = {"kinds": None if kinds is None else list(kinds), "since": since, "aside": aside, "most": most}
     async with transaction(pool) as conn:
-        return [row async for row in queries.events_put_aside(conn, most=most)]
+        return [row async for row in queries.events_newest(conn, **values)]
+
+
+async def find(pool: Pool, number: int) -> dict[str, Any] | None:
+    """One event, whole; None where there is none of this number."""
+    async with transaction(pool) as conn:
+        row = await queries.event_by_number(conn, id=number)
+    return None if row is None else dict(row)
 
 
 async def again(pool: Pool) -> int:

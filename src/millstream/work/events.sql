@@ -17,10 +17,20 @@ WHERE id = :id;
 -- How many events are not answered yet.
 SELECT count(*) AS events FROM event WHERE due_at IS NOT NULL;
 
--- name: events_put_aside
--- What no room could answer, the newest first.
-SELECT id, kind, subject, payload, at, tries, failure FROM event
-WHERE due_at IS NULL AND answered_at IS NULL ORDER BY id DESC LIMIT :most;
+-- name: events_newest
+-- What happened, the newest first: of these kinds (each the beginning of some), since then, or only what was put aside.
+-- What an exception is about stands in every payload under the same names.
+SELECT id, at, kind, subject, payload ->> 'customer' AS customer, payload ->> 'type' AS type, payload ->> 'error' AS error,
+    payload ->> 'source' AS source, payload, tries, failure, answered_at
+FROM event
+WHERE (:kinds::text[] IS NULL OR EXISTS (SELECT FROM unnest(:kinds::text[]) AS k WHERE starts_with(kind, k)))
+    AND (:since::timestamptz IS NULL OR at >= :since)
+    AND (NOT :aside OR (due_at IS NULL AND answered_at IS NULL))
+ORDER BY id DESC LIMIT :most;
+
+-- name: event_by_number^
+-- One that happened, whole.
+SELECT id, at, kind, subject, payload, due_at, tries, failure, answered_at FROM event WHERE id = :id;
 
 -- name: events_again<!
 -- A person mended the cause: what was put aside is answered again.

@@ -1,6 +1,7 @@
 """What mailboxes told, on the command line."""
 
 import asyncio
+import json
 
 import psycopg
 import pytest
@@ -61,6 +62,39 @@ def test_events_that_were_put_aside_are_listed_and_tried_again(call, told) -> No
     assert (row["kind"], row["failure"]) == ("a.b", "ValueError: no")
     assert call("event", "retry", "--json").json == {"events": 1}
     assert call("event", "list").out == "no event was put aside\n"
+
+
+def test_exceptions_are_listed_with_customer_type_error_and_source(call, told, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO event (kind, subject, payload, at, due_at, answered_at) VALUES "
+            "('intake.rejected', 'consignment:7', %s, now() - interval '2 days', NULL, now()), "
+            "('exstream.job_failed', 'exstream:bank/j-1', %s, now(), NULL, now()), "
+            "('step.done', 'run:x', '{}', now(), NULL, now())",
+            (
+                json.dumps({"customer": "C-1", "type": "letter", "error": "line 2: no key", "source": "http crm"}),
+                json.dumps({"type": "statement", "error": "EX003004S", "source": "job j-1"}),
+            ),
+        )
+    rows = call("event", "list", "--exceptions", "--json").json
+    assert [(row["kind"], row["customer"], row["type"], row["error"], row["source"]) for row in rows] == [
+        ("exstream.job_failed", None, "statement", "EX003004S", "job j-1"),
+        ("intake.rejected", "C-1", "letter", "line 2: no key", "http crm"),
+    ]
+    assert [row["kind"] for row in call("event", "list", "--exceptions", "--days", "1", "--json").json] == [
+        rows[0]["kind"]
+    ]
+    assert [row["kind"] for row in call("event", "list", "--kind", "step.", "--json").json] == ["step.done"]
+    assert len(call("event", "list", "--all", "--json").json) == 4
+    assert len(call("event", "list", "--all", "--most", "1", "--json").json) == 1
+    assert [row["kind"] for row in call("event", "list", "--json").json] == ["a.b"]
+    table = call("event", "list", "--exceptions").out
+    assert "line 2: no key" in table
+    assert call("event", "list", "--kind", "nothing.").out == "nothing of that kind happened\n"
+    shown = call("event", "show", str(rows[1]["id"]), "--json").json
+    assert (shown["subject"], shown["payload"]["customer"]) == ("consignment:7", "C-1")
+    assert "line 2: no key" in call("event", "show", str(rows[1]["id"])).out
+    assert call("event", "show", "999").code == 1
 
 
 def test_the_web_server_takes_no_push_that_nobody_vouches_for(call) -> None:

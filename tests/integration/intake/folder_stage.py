@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -71,6 +71,12 @@ class Stage:
     def _index(self, consignments, _fetch, /, *, patient):
         path = Path(consignments[0].path)
         return IndexSource(path, self.handing, patient, self._placing(path), consignment=consignments[0].id)
+
+    def take_apart(self) -> None:
+        """A taker that makes what it takes in a process of its own."""
+        tools, options = self.taker._tools, replace(self.taker._tools.options, alone_from=1)
+        store = str(self.root.parent / "documents")
+        self.taker = Taker(self.store, replace(tools, options=options, apart=store))
 
     async def look(self) -> int:
         """Two looks with enough time between them for what is there to be whole."""

@@ -10,6 +10,8 @@ import pytest
 from exstream_site import customer
 from pull_desk import PullDesk
 
+from millstream.intake.errors import UnknownJob
+
 HERE = Path(__file__).parent
 
 
@@ -124,6 +126,27 @@ async def test_what_was_wiped_before_it_was_fetched_is_gone_and_a_person_learns_
     assert event["subject"] == f"exstream:bank/{job}"
     assert "no more" in event["payload"]["error"] or "gone" in event["payload"]["error"]
     assert "regenerate" in event["payload"]["next"]
+    flows = pull_desk.server.runtime().flow_instances(job_id=job)
+    assert [event["payload"]["type"]] == [flow.flow_model_name async for flow in flows]
+    assert job in event["payload"]["source"]
+
+
+async def test_a_job_that_was_given_up_is_fetched_again_when_a_person_says_so(pull_desk: PullDesk) -> None:
+    job = await pull_desk.finished(1, 2)
+    await pull_desk.site.fault("before", "forbidden", method="steps.delivery_file")
+    pull = pull_desk.pull()
+    await pull.round()
+    assert await pull_desk.jobs() == {job: "reported"}
+    with pytest.raises(UnknownJob, match="intake jobs"):
+        await pull.jobs.again("another")
+    await pull_desk.site.control("DELETE", "faults")
+    assert await pull.round() == 0
+    assert await pull.jobs.again(job) == [job]
+    assert await pull.round() == 1
+    assert len(await pull_desk.take()) == 2
+    assert await pull_desk.jobs() == {job: "fetched"}
+    with pytest.raises(UnknownJob):
+        await pull.jobs.again(job)
 
 
 async def test_a_job_without_retained_outputs_is_left_to_its_other_channels(pull_desk: PullDesk, tmp_path) -> None:

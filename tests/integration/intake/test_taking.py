@@ -16,6 +16,7 @@ from millstream.intake.options import TakingOptions
 from millstream.intake.reception import Reception
 from millstream.intake.sources import Sources
 from millstream.intake.taking import Taker, Tools
+from millstream.storage.pool import transaction
 
 
 @pytest.fixture
@@ -132,6 +133,36 @@ async def test_of_many_rejected_lines_the_first_hundred_are_told_and_the_rest_co
     assert told[-1]["payload"]["lines"] == 30
 
 
+async def test_what_is_held_for_its_content_is_told_with_its_customer_and_once(
+    desk, store, reception, taker, pool, record
+):
+    lines = [record(1), record(2, recipient={"address": "no address"})]
+    content = b"\n".join(map(orjson.dumps, lines))
+    accepted = await reception.receive(offer("one", content, source="a test"), content)
+    await taker.drain()
+    [told] = await events(pool)
+    facts = told["payload"]
+    assert (told["kind"], told["subject"]) == ("intake.held", f"consignment:{accepted.id}")
+    assert (facts["customer"], facts["reason"], facts["source"]) == ("C-2", "bad_recipient", "a test")
+    assert facts["type"] == lines[1]["type"]
+    assert "no address" in facts["error"]
+    await store.tidied([accepted.id])
+    assert await store.retaken(accepted.id, (await store.find(accepted.id))["place"])
+    await taker.drain()
+    assert len(await events(pool)) == 1
+    assert (await store.find(accepted.id))["receipt"]["held"] == 1
+
+
+async def test_of_many_that_are_held_the_first_hundred_are_told_and_the_rest_counted(reception, taker, pool, record):
+    lines = [record(number, recipient={"address": "no address"}) for number in range(130)]
+    content = b"\n".join(map(orjson.dumps, lines))
+    await reception.receive(offer("one", content), content)
+    await taker.drain()
+    told = await events(pool)
+    assert [each["kind"] for each in told] == ["intake.held"] * 100 + ["intake.held_more"]
+    assert told[-1]["payload"]["communications"] == 30
+
+
 class Late:
     """A source whose file is missing until somebody says otherwise."""
 
@@ -234,6 +265,38 @@ async def test_what_an_earlier_try_brought_in_counts_as_this_consignments(desk, 
     row = await store.find(accepted.id)
     assert (row["receipt"]["new"], row["receipt"]["unchanged"]) == (3, 0)
     assert len(await desk.rows()) == 3
+
+
+class Holding:
+    """Gives these bytes whatever is asked for: as much as a try that was killed had committed."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def get(self, _sha256: str) -> bytes:
+        return self.content
+
+
+async def test_after_a_kill_a_receipt_counts_and_tells_what_every_try_brought_in(store, reception, tools, pool, record):
+    """As after a kill between two commits: what the first try held is counted, and told, by the second."""
+    async with transaction(pool) as conn:
+        await conn.execute(
+            "INSERT INTO suppression (stream, address, reason, subject, actor) "
+            "VALUES ('statement', 'c3@example.com', 'person', '', 'test')"
+        )
+    bad = {"recipient": {"address": "no address"}}
+    lines = [record(1, **bad), record(2), record(3, recipient={"address": "C3@example.com"}), record(4, **bad)]
+    content = b"\n".join(map(orjson.dumps, lines))
+    accepted = await reception.receive(offer("a", content), content)
+    [mine] = await store.claim("killed", most=10, seconds=0.0)
+    first_three = content[: content.rindex(b"\n")]
+    await Taker(store, replace(tools, contents=Holding(first_three)))._bring([mine])
+    following = Taker(store, tools)
+    await following.drain()
+    await following.close()
+    receipt = (await store.find(accepted.id))["receipt"]
+    assert (receipt["new"], receipt["held"], receipt["suppressed"]) == (4, 3, 1)
+    assert [each["payload"]["customer"] for each in await events(pool)] == ["C-1", "C-4"]
 
 
 async def test_a_run_that_exists_otherwise_refuses_the_consignment(store, reception, taker, record):

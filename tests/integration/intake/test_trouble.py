@@ -26,6 +26,8 @@ async def test_a_job_in_error_is_told_with_its_step_and_its_message(pull_desk: P
     [failed] = await pull_desk.events("exstream.job_failed")
     assert (failed["payload"]["status"], failed["payload"]["channel"]) == ("error", "statements")
     step = (await pull_desk.events("exstream.step_failed"))[0]["payload"]
+    assert failed["payload"]["type"] == step["type"]
+    assert all(job in event["payload"]["source"] for event in await pull_desk.events())
     assert (step["job"], bool(step["flow"]), bool(step["step"]), bool(step["type"])) == (job, True, True, True)
     assert (await pull_desk.jobs())[job] == "reported"
 

@@ -1,5 +1,6 @@
 """What a person asks of Exstream on the command line is a step that a worker carries out."""
 
+import asyncio
 import json
 import logging
 import os
@@ -10,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from exstream_site import customer
+from step_desk import client_of
 from typer.testing import CliRunner
 
 from millstream.cli.main import app
@@ -50,6 +53,7 @@ def environment(tmp_path: Path, database_url: str) -> Iterator[dict[str, str]]:
             "MILLSTREAM_CONFIG": str(tmp_path / "millstream.toml"),
             "MILLSTREAM_DATABASE__URL": database_url,
             "EWS_URL": doors["ews_url"],
+            "DOORS": json.dumps(doors),
         }
 
 
@@ -127,6 +131,8 @@ def test_a_worker_carries_out_what_is_asked_and_the_command_waits_for_it(
         (("exstream", "generate", "x", "missing.json"), "cannot be read"),
         (("exstream", "release", "job", "x"), "not released"),
         (("exstream", "generate", "x", "missing.json", "--out", "y"), "--wait"),
+        (("exstream", "fulfil", "x", "1", "--out", "y"), "--wait"),
+        (("exstream", "fulfil", "x", "1", "--run", "y", "--fact", "=x"), "Name=value"),
         (("exstream", "trigger", "x", "missing.json", "--header", "nonsense"), "Name: value"),
     ],
 )
@@ -144,6 +150,7 @@ def test_wrong_usage_is_said_and_asks_nothing(call: Call, arguments, words) -> N
         ("off", ("exstream", "release", "step", "x"), "exstream.mode is off"),
         ("off", ("exstream", "state", "APPROVED", "x", "y"), "exstream.mode is off"),
         ("files", ("exstream", "reprocess", "x"), "exstream.mode is files"),
+        ("files", ("exstream", "fulfil", "x", "1"), "exstream.mode is files"),
         ("local", ("exstream", "drop", "DRIVER"), "exstream.drop_folder is not set"),
         ("local", ("exstream", "control", "a.opt", "a.pub"), "exstream.drop_folder is not set"),
         ("local", ("exstream", "compose", "a.pub", "DRIVER"), "exstream.ews_url is not set"),
@@ -216,7 +223,51 @@ def test_an_engine_that_is_a_web_service_composes_and_its_outputs_come_in_as_a_r
         assert call("exstream", "compose", "x", str(driver), "--fact", "=x", "--run", "y")[0] == 2
 
 
+def test_a_finished_letter_is_composed_comes_in_as_a_run_and_is_deleted(call: Call, environment, driver: Path) -> None:
+    document = asyncio.run(finished_letter(json.loads(environment["DOORS"]), driver.read_bytes()))
+    asked = ("exstream", "fulfil", "Account statement", document, "--wait", "60")
+    with running("-m", "millstream", "worker", **environment):
+        row = call(*asked, "--run", "letters", "--fact", "CustomerEmail=ada@example.com", "--delete", "--json")
+        assert (row["result"]["run"], row["result"]["deleted"]) == ("letters", True)
+        assert [each["run_key"] for each in call("intake", "list", "--json")] == ["letters"]
+        code, said = call(*asked)
+        assert (code, "not found" in said) == (1, True), said
+
+
+async def finished_letter(doors: dict[str, str], content: bytes) -> str:
+    """A document of Empower's; its id."""
+    server = client_of(doors)
+    try:
+        found = await server.design(None).resolve("Account statement")
+        user = "millstream@OAuthClients"
+        return await server.inputs().empower_document(
+            found.communication_id, found.data_source, content, empower_user=user
+        )
+    finally:
+        await server.close()
+
+
 def test_nothing_came_in_yet(call: Call) -> None:
     assert call("intake", "list") == (0, "nothing came in\n")
     assert call("intake", "show", "1")[0] == 1
     assert call("intake", "retry", "1")[0] == 1
+
+
+def test_what_was_given_up_of_exstreams_jobs_is_shown_and_fetched_again(call: Call, environment) -> None:
+    assert call("intake", "jobs") == (0, "no such job was seen\n")
+    code, said = call("intake", "again", "j-1")
+    assert (code, "intake_pull.on" in said) == (2, True)
+    environment["MILLSTREAM_INTAKE_PULL__ON"] = "true"
+    code, said = call("intake", "again", "j-1")
+    assert (code, "nothing of job j-1" in said) == (1, True)
+    with psycopg.connect(environment["MILLSTREAM_DATABASE__URL"], autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO exstream_job (domain, id, status, outcome, failure) VALUES "
+            "('bank', 'j-1', 'complete', 'reported', 'away'), ('bank', 'j-2/f', 'complete', 'gone', 'wiped'), "
+            "('bank', 'j-3', 'complete', 'fetched', NULL), ('other', 'j-1', 'complete', 'gone', 'wiped')"
+        )
+    assert {row["id"] for row in call("intake", "jobs", "--outcome", "gone", "--json")} == {"j-2/f"}
+    assert call("intake", "again", "j-2", "--json") == {"units": ["j-2/f"]}
+    assert call("intake", "again", "j-1", "--json") == {"units": ["j-1"]}
+    assert call("intake", "again", "j-3")[0] == 1
+    assert [row["outcome"] for row in call("intake", "jobs", "--domain", "other", "--json")] == ["gone"]

@@ -95,6 +95,78 @@ async def test_a_driver_that_was_lost_from_the_store_fails_the_step(desk: StepDe
     assert (row["state"], await desk.calls("inputs.batch")) == ("failed", 0)
 
 
+async def letter(desk: StepDesk) -> str:
+    """A document that an editor finished in Empower."""
+    inputs = desk.server.inputs()
+    return await inputs.empower_document(
+        await communication(desk),
+        "statement_driver",
+        orjson.dumps(customer(1)),
+        empower_user=desk.site.running.world.config.empower_users[0],
+    )
+
+
+async def test_finished_documents_are_composed_and_handed_in_and_stay_in_empower(desk: StepDesk) -> None:
+    taken = Taken()
+    document = await letter(desk)
+    number = await desk.ask(Verb.FULFIL, "Account statement", documents=[document])
+    row = await desk.carry(number, await desk.carrier(hand_in=taken))
+    assert row["state"] == "done", row["reason"]
+    assert row["result"]["consignment"] == 7
+    assert {each["media_type"] for each in row["result"]["outputs"]} == {"application/pdf", "text/html"}
+    assert (list(taken.steps), document in desk.site.running.world.empower) == ([number], True)
+
+
+async def test_documents_are_deleted_only_when_their_outputs_are_handed_in(desk: StepDesk) -> None:
+    document = await letter(desk)
+    seen = []
+
+    class Watching(Taken):
+        async def __call__(self, step, outputs):
+            seen.append(document in desk.site.running.world.empower)
+            return await super().__call__(step, outputs)
+
+    taken = Watching(failures=1)
+    number = await desk.ask(Verb.FULFIL, await communication(desk), documents=[document], delete=True, **SOURCE)
+    row = await desk.carry(number, await desk.carrier(hand_in=taken))
+    assert (row["state"], row["result"]["deleted"], list(taken.steps)) == ("done", True, [number]), row["reason"]
+    assert seen == [True, True]
+    assert document not in desk.site.running.world.empower
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+async def test_a_fulfilment_whose_answer_was_lost_is_asked_again(desk: StepDesk, point) -> None:
+    document = await letter(desk)
+    await desk.site.fault(point, "reset", method="inputs.fulfil", times=1)
+    taken = Taken()
+    number = await desk.ask(Verb.FULFIL, await communication(desk), documents=[document], delete=True, **SOURCE)
+    row = await desk.carry(number, await desk.carrier(hand_in=taken))
+    assert (row["state"], row["result"]["deleted"], list(taken.steps)) == ("done", True, [number])
+
+
+async def test_a_deletion_that_fails_is_told_and_undoes_nothing(desk: StepDesk) -> None:
+    document = await letter(desk)
+
+    class Striking(Taken):
+        async def __call__(self, step, outputs):
+            await desk.site.fault("before", "500_json", method="inputs.fulfil", times=1)
+            return await super().__call__(step, outputs)
+
+    number = await desk.ask(Verb.FULFIL, await communication(desk), documents=[document], delete=True, **SOURCE)
+    row = await desk.carry(number, await desk.carrier(hand_in=Striking()))
+    assert (row["state"], row["result"]["deleted"], row["result"]["consignment"]) == ("done", False, 7)
+    assert row["result"]["not_deleted"]
+    assert document in desk.site.running.world.empower
+
+
+@pytest.mark.parametrize("documents", [["nothing"], [], None, "nothing"])
+async def test_documents_that_are_not_there_or_not_named_fail_the_step(desk: StepDesk, documents) -> None:
+    number = await desk.ask(Verb.FULFIL, await communication(desk), documents=documents, **SOURCE)
+    row = await desk.carry(number, await desk.carrier(hand_in=Taken()))
+    assert row["state"] == "failed"
+    assert "documents" in row["reason"] or "not found" in row["reason"]
+
+
 async def test_a_channel_is_triggered_and_its_job_is_told(desk: StepDesk, eventually) -> None:
     number = await desk.ask(Verb.TRIGGER, "statements", content=driver(1, 2))
     row = await desk.carry(number, await desk.carrier())

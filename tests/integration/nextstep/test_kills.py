@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from exstream_site import customer
 from step_desk import StepDesk, driver
@@ -80,3 +81,22 @@ async def test_a_job_is_reprocessed_once(desk: StepDesk, database_url, eventuall
     await die(desk, database_url, point)
     row = await rescued(desk, number, eventually)
     assert (row["state"], await desk.calls("jobs.reprocess")) == ("done", 1)
+
+
+@pytest.mark.parametrize(
+    ("point", "delete", "state"),
+    [(Point.AFTER_BEGIN, True, "done"), (Point.AFTER_CALL, False, "done"), (Point.AFTER_CALL, True, "uncertain")],
+)
+async def test_documents_that_may_have_been_used_up_before_the_kill_wait_for_a_person(
+    desk: StepDesk, database_url, eventually, point, delete, state
+) -> None:
+    user = desk.site.running.world.config.empower_users[0]
+    communication = str(next(iter(desk.site.running.world.communications))[1])
+    driven = orjson.dumps(customer(1))
+    inputs = desk.server.inputs()
+    document = await inputs.empower_document(communication, "statement_driver", driven, empower_user=user)
+    number = await desk.ask(Verb.FULFIL, communication, documents=[document], delete=delete, to="documents")
+    await die(desk, database_url, point)
+    row = await rescued(desk, number, eventually)
+    assert row["state"] == state, row["reason"]
+    assert "look whether its run has them" in row["reason"] if state == "uncertain" else row["result"]["outputs"]

@@ -15,7 +15,7 @@ from millstream.nextstep.store import StepStore
 from millstream.nextstep.verbs import Plain, Tools
 from millstream.storage.objects import open_store
 from millstream.storage.pool import transaction
-from millstream.work.events import Events, put_aside
+from millstream.work.events import Events, newest
 
 WISH = Wish(key="event:1:stop_job", verb=Verb.STOP_JOB, target="j-1", subject="run:october", actor="lane")
 
@@ -241,7 +241,7 @@ async def test_an_event_that_asks_for_nonsense_is_put_aside_with_its_reason(stor
             (payload,),
         )
     await Events(pool, {kind: (each,) for kind, each in listeners().items()}).answer_due()
-    [aside] = await put_aside(pool)
+    [aside] = await newest(pool, aside=True)
     assert "BadWish" in aside["failure"]
     assert await store.newest() == []
 

@@ -46,7 +46,7 @@ async def test_an_event_is_answered_once_by_all_who_listen(pool: Pool) -> None:
     assert await both.answer_due() == 0
     assert await effects(pool) == ["a.happened", "a.happened", "b.happened"]
     assert await events.waiting(pool) == 0
-    assert await events.put_aside(pool) == []
+    assert await events.newest(pool, aside=True) == []
 
 
 async def test_two_workers_answer_each_event_once(pool: Pool) -> None:
@@ -70,12 +70,12 @@ async def test_poison_is_put_aside_told_and_answered_after_it_was_mended(pool: P
         assert await broken.answer_due() == 1
         await due_again(pool)
     assert await broken.answer_due() == 0
-    [aside] = await events.put_aside(pool)
+    [aside] = await events.newest(pool, aside=True)
     assert (aside["kind"], aside["tries"], aside["failure"]) == ("a.happened", MOST_TRIES, "ValueError: nope")
     assert await events.again(pool) == 1
     assert await Events(pool, {"a.happened": [note]}).answer_due() == 1
     assert await effects(pool) == ["a.happened"]
-    assert await events.put_aside(pool) == []
+    assert await events.newest(pool, aside=True) == []
 
 
 @pytest.mark.parametrize("kind", ["Happened", "a happened", "a."])

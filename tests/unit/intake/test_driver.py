@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.driver import Driver
 from millstream.intake.errors import UnreadableDriver
 

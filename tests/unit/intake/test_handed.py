@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.customer import CustomerOutputs, OutputFile
 from millstream.intake.errors import NotYet, Unfit
 from millstream.intake.handed import HandingOptions, Reader, handed

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.consignment import Consignment
 from millstream.intake.errors import RecordProblem
+from millstream.intake.files import gather
+from millstream.intake.path import make
+from millstream.intake.ports import Terms
 from millstream.intake.record import read_record
 from millstream.intake.smtp.data import Cut, Incoming
 from millstream.intake.smtp.mapping import Envelope, check_run_pattern, offers, run_key, word
@@ -106,6 +109,44 @@ def test_names_of_attachments_in_any_spelling(disposition, name) -> None:
     assert [document.name for document in made(content).documents] == [name]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("base64", "%PDF-1.7 that nobody encoded"),
+        ("base64", "JVBERi0x!!!!LjcgeA=="),
+        ("base64", "JVBER"),
+        ("base64", "JVBERi0x=LjcgeA"),
+        ("base64", "=?!"),
+        ("x-uuencode", "begin 644 x.pdf"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["application/pdf; name=x.pdf", "text/html"])
+def test_a_part_that_cannot_be_decoded_holds_the_communication_and_is_named(
+    encoding: str, body: str, kind: str
+) -> None:
+    raw = (
+        'Subject: x\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nHello\r\n--b\r\n'
+        f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n--b--\r\n"
+    ).encode()
+    [offered] = offer_of(raw)
+    found = arrival(Consignment(7, offered, 0), raw)
+    assert not isinstance(found, Reject), found.problem
+    made = make(gather(found, None, {}, most_bytes=10**6), Terms(most_bytes=10**6))
+    hold = made.communication.hold
+    assert hold is not None
+    assert hold.reason == "unreadable_document"
+    assert f"Customer {found.record.customer.id}" in hold.detail
+    assert f"part 2, {'x.pdf' if 'pdf' in kind else 'text/html'}" in hold.detail
+    assert made.attachments == ()
+
+
+@pytest.mark.parametrize("body", ["JVBERi0xLjcgeA==", "JVBERi0xLjcgeA", "JVBE\r\nRi0x\r\n LjcgeA==\r\n\r\n"])
+def test_base64_is_read_in_any_lines_and_with_or_without_its_padding(body: str) -> None:
+    raw = ("Subject: x\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: BASE64\r\n\r\n" + body).encode()
+    [document] = made(raw).documents
+    assert base64.b64decode(document.content) == b"%PDF-1.7 x"
+
+
 def test_nested_parts_inline_pictures_messages_and_winmail_are_attached() -> None:
     inner = EmailMessage()
     inner["Subject"] = "inner"
@@ -147,9 +188,17 @@ def test_the_same_message_for_the_same_recipient_always_has_the_same_key() -> No
     [one] = offer_of(content, "A@EXAMPLE.com")
     [again] = offer_of(content, "A@example.COM")
     [other] = offer_of(content + b"y", "A@example.com")
-    [neighbour] = offer_of(content, "a@example.com")
-    assert one.key == again.key == f"1@x.example@{one.digest[:16]}#A@example.com"
+    [neighbour] = offer_of(content, "b@example.com")
+    assert one.key == again.key == f"1@x.example@{one.digest[:16]}#a@example.com"
     assert len({one.key, other.key, neighbour.key}) == 3
+
+
+def test_a_recipient_in_other_letters_is_the_same_recipient_and_is_written_to_as_it_was_named_first() -> None:
+    raw = b"Subject: x\r\nMessage-ID: <1@bank.example>\r\n\r\nHello"
+    both = offer_of(raw, "Ada@Example.com", "ada@example.com", "bob@example.com")
+    assert [each.facts["recipient"] for each in both] == ["Ada@example.com", "bob@example.com"]
+    [again] = offer_of(raw, "ADA@example.COM")
+    assert again.key == both[0].key
 
 
 def test_a_message_id_that_is_too_long_is_left_out_of_the_key() -> None:

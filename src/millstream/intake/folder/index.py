@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.customer import CustomerOutputs, OutputFile
 from millstream.intake.errors import Unreadable
 from millstream.intake.folder.placing import Placing

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.customer import CustomerOutputs, OutputFile
 from millstream.intake.errors import Unreadable
 from millstream.intake.folder.placing import Placing

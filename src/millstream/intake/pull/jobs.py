@@ -12,6 +12,7 @@ import aiosql
 import orjson
 
 from millstream.exstream.model import FlowInstance, Job
+from millstream.intake.errors import UnknownJob
 from millstream.storage.pool import Pool
 from millstream.storage.statements import Statements
 
@@ -58,6 +59,12 @@ class Trouble:
     kind: str
     subject: str
     facts: Mapping[str, Any]
+
+
+def models(flows: Iterable[FlowInstance]) -> str | None:
+    """By which flow models these ran, as Exstream calls them: what it tells of the document type. None: it does not."""
+    names = dict.fromkeys(flow.flow_model_name for flow in flows if flow.flow_model_name)
+    return ", ".join(names) or None
 
 
 class JobStore(Statements):
@@ -144,10 +151,30 @@ class JobStore(Statements):
             queries.put_off.sql, {"domain": self.domain, "id": unit, "failure": _legible(failure), "seconds": seconds}
         )
 
-    async def failed(self, unit: str, failure: str, *, gone: bool, advice: str) -> None:
+    async def failed(
+        self, unit: str, failure: str, *, gone: bool, advice: str, document_type: str | None = None
+    ) -> None:
         """It cannot be fetched, now or ever; a person learns of it."""
-        values = {"outcome": "gone" if gone else "reported", "failure": _legible(failure), "next": advice}
+        values = {
+            "outcome": "gone" if gone else "reported",
+            "failure": _legible(failure),
+            "next": advice,
+            "type": document_type and _legible(document_type),
+        }
         await self._all(queries.failed.sql, {"domain": self.domain, "id": unit, **values})
+
+    async def again(self, job: str) -> list[str]:
+        """Have a job, or one flow of it (`<job>/<flow>`), fetched again that was given up; answers which units are due.
+
+        Raises:
+            UnknownJob: nothing of it was given up.
+        """
+        rows = await self._all(queries.again.sql, {"domain": self.domain, "id": job})
+        if not rows:
+            raise UnknownJob(
+                f"nothing of job {job} in domain {self.domain} was given up; `millstream intake jobs` shows what was"
+            )
+        return sorted(row["id"] for row in rows)
 
     async def unexamined(self, most: int = 20) -> list[dict[str, Any]]:
         """Jobs at their end that were not read for exceptions yet."""
@@ -181,9 +208,9 @@ class JobStore(Statements):
             return 0
         return len(await self._all(queries.trouble.sql, {"domain": self.domain, "troubles": _json(rows)}))
 
-    async def newest(self, most: int = 50) -> list[dict[str, Any]]:
+    async def newest(self, *, outcome: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """Units, the last that changed first."""
-        return await self._all(queries.list_newest.sql, {"most": most})
+        return await self._all(queries.list_newest.sql, {"domain": self.domain, "outcome": outcome, "most": most})
 
 
 def _shown(thing: Job | FlowInstance) -> dict[str, Any]:

@@ -56,9 +56,16 @@ WITH failed AS (
 )
 INSERT INTO event (kind, subject, payload)
 SELECT 'exstream.job_failed', 'exstream:' || domain || '/' || split_part(id, '/', 1),
-    jsonb_strip_nulls(jsonb_build_object('channel', channel, 'status', status, 'msg', :failure::text, 'unit', id,
-        'started', started_at, 'ended', ended_at, 'error', :failure::text, 'next', :next::text))
+    jsonb_strip_nulls(jsonb_build_object('channel', channel, 'type', coalesce(:type::text, channel),
+        'source', 'job ' || split_part(id, '/', 1), 'job', split_part(id, '/', 1), 'status', status,
+        'msg', :failure::text, 'unit', id, 'started', started_at, 'ended', ended_at, 'error', :failure::text, 'next', :next::text))
 FROM failed RETURNING id;
+
+-- name: again
+-- A person wants what was given up: it is fetched like one that was never tried.
+UPDATE exstream_job SET outcome = 'due', due_at = now(), tries = 0, failure = NULL, changed_at = now()
+WHERE domain = :domain AND (id = :id OR split_part(id, '/', 1) = :id) AND outcome IN ('reported', 'gone', 'ignored')
+RETURNING id;
 
 -- name: unexamined
 -- Jobs at their end whose steps and messages were not read for exceptions yet.
@@ -92,4 +99,5 @@ SELECT id, digest FROM exstream_trouble WHERE domain = :domain AND what = :what 
 -- name: list_newest
 -- Units for people, the last that changed first.
 SELECT domain, id, channel, status, outcome, tries, failure, consignment_id, started_at, ended_at, changed_at
-FROM exstream_job ORDER BY changed_at DESC LIMIT :most;
+FROM exstream_job WHERE domain = :domain AND (:outcome::text IS NULL OR outcome = :outcome)
+ORDER BY changed_at DESC LIMIT :most;

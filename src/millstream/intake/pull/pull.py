@@ -15,7 +15,7 @@ from millstream.exstream.model import FlowInstance, Job
 from millstream.intake.errors import IntakeError, Unreadable
 from millstream.intake.pull.fetching import Made, OutputsGone, ReadManifest, fetch, kinds
 from millstream.intake.pull.handing import Handing, Hands
-from millstream.intake.pull.jobs import RUNNING, JobStore, Unit
+from millstream.intake.pull.jobs import RUNNING, JobStore, Unit, models
 from millstream.intake.pull.options import Per, PullOptions
 from millstream.log import get_logger
 
@@ -142,7 +142,7 @@ class Pull:
             log.warning("pull.duty_lost", unit=unit.id)
         except OutputsGone as error:
             log.warning("pull.outputs_gone", unit=unit.id, error=str(error))
-            await self.jobs.failed(unit.id, str(error), gone=True, advice=_ADVICE)
+            await self._given_up(unit, str(error), gone=True)
         except (ExstreamError, IntakeError, OSError) as error:
             await self._not_now(unit, error)
         return 0
@@ -213,8 +213,13 @@ class Pull:
             gap = min(_LONGEST_GAP, _FIRST_GAP * 4 ** min(unit.tries, 6))
             await self.jobs.put_off(unit.id, str(error), seconds=gap)
         else:
-            gone = isinstance(error, NotFound)
-            await self.jobs.failed(unit.id, f"its outputs cannot be fetched: {error}", gone=gone, advice=_ADVICE)
+            await self._given_up(unit, f"its outputs cannot be fetched: {error}", gone=isinstance(error, NotFound))
+
+    async def _given_up(self, unit: Unit, why: str, *, gone: bool) -> None:
+        kind = None
+        with suppress(ExstreamError):  # that it is not told keeps nobody from learning of the rest
+            kind = models(await self._flows(unit))
+        await self.jobs.failed(unit.id, why, gone=gone, advice=_ADVICE, document_type=kind)
 
 
 class _kept:  # noqa: N801  it is used like a function

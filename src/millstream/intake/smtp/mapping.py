@@ -15,7 +15,7 @@ from millstream.intake.smtp.options import EnvelopeRule, MailMap
 from millstream.mime import Headers
 from millstream.mime.address import plus_token
 from millstream.mime.charset import one_line
-from millstream.mime.people import domain_of, mailboxes
+from millstream.mime.people import domain_of, lower, mailboxes
 
 _LONGEST_WORD = 64
 _LONGEST_NAME = 200
@@ -46,9 +46,9 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
     told = one_line(headers.get("Message-ID", ""), 2 * _LONGEST_ID).strip("<> ")
     named = told if 0 < len(told) <= _LONGEST_ID else "-"
     customer = one_line(headers.text(rules.customer_header), _LONGEST_NAME)
-    shown = {each.address.lower(): each.name for each in mailboxes(headers.get("To", "")) if each.address and each.name}
+    shown = {lower(each.address): each.name for each in mailboxes(headers.get("To", "")) if each.address and each.name}
     found = []
-    for recipient in dict.fromkeys(map(_settled, envelope.recipients)):
+    for same, recipient in _distinct(envelope.recipients).items():
         address, plus = _without_plus(recipient) if rules.plus_as_customer else (recipient, None)
         by_envelope = _rule(envelope.sender, recipient, rules)
         kind = word(headers.text(rules.type_header)) or word(by_envelope.type) or word(rules.type) or "document"
@@ -57,7 +57,7 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
         run = run_key(rules.run, stream=stream, type=kind, sender=envelope.sender, date=f"{now:%Y-%m-%d}")
         facts = {
             "recipient": address,
-            "name": shown.get(recipient.lower()) or shown.get(address.lower()) or "",
+            "name": shown.get(lower(recipient)) or shown.get(lower(address)) or "",
             "customer": customer or plus or address[:_LONGEST_NAME],
             "type": kind,
             "stream": stream,
@@ -70,7 +70,7 @@ def offers(envelope: Envelope, headers: Headers, content: bytes, rules: MailMap,
         found.append(
             Offer(
                 door=Door.SMTP,
-                key=f"{named}@{digest[:_DIGEST_IN_KEY]}#{recipient}",
+                key=f"{named}@{digest[:_DIGEST_IN_KEY]}#{same}",
                 digest=digest,
                 kind=Kind.MESSAGE,
                 place=f"sha256:{digest}",
@@ -117,6 +117,14 @@ def check_run_pattern(pattern: str) -> str | None:
         return str(error)
     unknown = sorted(names - _FIELDS)
     return f"{{{unknown[0]}}} is none of {', '.join(f'{{{name}}}' for name in sorted(_FIELDS))}" if unknown else None
+
+
+def _distinct(recipients: Sequence[str]) -> dict[str, str]:
+    """Each recipient once, as it was spelled first, by the form in which addresses are compared."""
+    found: dict[str, str] = {}
+    for each in map(_settled, recipients):
+        found.setdefault(lower(each), each)
+    return found
 
 
 def _settled(address: str) -> str:

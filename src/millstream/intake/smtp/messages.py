@@ -11,15 +11,15 @@ from typing import Any
 
 import pybase64
 
-from millstream.communication.store import Reject
+from millstream.communication.entries import Reject
 from millstream.intake.consignment import Consignment
-from millstream.intake.errors import RecordProblem
+from millstream.intake.errors import RecordProblem, Unfit
 from millstream.intake.keys import Facts
 from millstream.intake.ports import Arrival, Source, put_aside
 from millstream.intake.record import read_record
 from millstream.intake.sources import Fetch, Opening
 from millstream.mime import Headers, Part, read_headers
-from millstream.mime.charset import clean, decode, one_line
+from millstream.mime.charset import clean, decode, is_base64, one_line
 from millstream.mime.content import file_name
 from millstream.mime.plain import decoded_html
 from millstream.mime.reply import is_body
@@ -35,6 +35,7 @@ _PDF = "application/pdf"
 _ANYTHING = "application/octet-stream"
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _SLASHES = re.compile(r"[/\\]+")
 _ENDINGS = {
     _PDF: ".pdf",
@@ -92,13 +93,26 @@ def arrival(
     """The record of one message for one recipient; `subject` and `text` stand in where it has none."""
     offer = consignment.offer
     key = offer.key if len(offer.key) <= _LONGEST_KEY else hashlib.sha256(offer.key.encode()).hexdigest()
+    found = leaves(content).parts
+    damaged = _damaged(found)
+    record = _record(content, found, offer.facts, subject=subject, text=text)
+    if damaged:
+        # As documents that cannot be read: what was meant to be there is missing, so nothing of it leaves.
+        record["documents"] = [{"path": name} for name in list(damaged)[:MOST_ATTACHMENTS]]
     try:
-        read = read_record({"key": key, **record_of(content, offer.facts, subject=subject, text=text)})
+        read = read_record({"key": key, **record})
     except RecordProblem as problem:
         aside = put_aside(line, key, str(problem), offer.digest)
         customer, kind = offer.facts.get("customer"), offer.facts.get("type")
         return replace(aside, consignment=consignment.id, customer=customer, type=kind)
-    return Arrival(line=line, record=read.record, digest=read.digest, size=len(content), consignment=consignment.id)
+    return Arrival(
+        line=line,
+        record=read.record,
+        digest=read.digest,
+        size=len(content),
+        consignment=consignment.id,
+        files=damaged,
+    )
 
 
 def record_of(content: bytes, facts: Mapping[str, Any], *, subject: str = "", text: str = "") -> dict[str, Any]:
@@ -106,8 +120,13 @@ def record_of(content: bytes, facts: Mapping[str, Any], *, subject: str = "", te
 
     The connector's own From is never our sender: it is kept in `source`.
     """
+    return _record(content, leaves(content).parts, facts, subject=subject, text=text)
+
+
+def _record(
+    content: bytes, found: Sequence[Part], facts: Mapping[str, Any], *, subject: str, text: str
+) -> dict[str, Any]:
     headers = read_headers(content)
-    found = leaves(content, headers).parts
     plain, html, files = _sorted(found)
     body = _joined(plain)
     page = _joined(html, between="\n")
@@ -156,6 +175,33 @@ def _filled(text: str, facts: Mapping[str, Any]) -> str:
         "DocumentType": facts["type"],
     }
     return Facts(told).filled(text)
+
+
+def _damaged(parts: Sequence[Part]) -> dict[str, Unfit]:
+    """Of the parts that are used, those whose transfer encoding cannot be undone: what each is called, and why.
+
+    What can be decoded of them is not what was sent: a page that lost a line, a picture that lost its end.
+    """
+    plain, html, files = _sorted(parts)
+    used = {id(part) for part in (*plain, *html, *files)}
+    found = {}
+    for number, part in enumerate(parts, 1):
+        why = _why_damaged(part) if id(part) in used else None
+        if why is not None:
+            told = file_name(part.headers.get("Content-Type"), part.headers.get("Content-Disposition"))
+            kind = part.headers.content_type
+            name = one_line(f"part {number}, {told or kind}".replace("\\", "/"), _LONGEST_FILE_NAME).strip(". ")
+            found[name] = Unfit("unreadable_document", f"{name!r} of the message {why}; have it sent again")
+    return found
+
+
+def _why_damaged(part: Part) -> str | None:
+    encoding = part.headers.transfer_encoding
+    if encoding not in _ENCODINGS:
+        return f"has the transfer encoding {encoding[:40]!r}, which is none of {', '.join(sorted(_ENCODINGS))}"
+    if encoding == "base64" and not is_base64(part.body):
+        return "is no whole base64"
+    return None
 
 
 def _sorted(parts: Sequence[Part]) -> tuple[list[Part], list[Part], list[Part]]:

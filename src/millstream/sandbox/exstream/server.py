@@ -1,7 +1,5 @@
 """Starting and stopping an Exstream sandbox."""
 
-import asyncio
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +22,7 @@ from millstream.sandbox.exstream.resources import Shelf
 from millstream.sandbox.exstream.runtime import Runtime
 from millstream.sandbox.exstream.world import World
 from millstream.sandbox.gmail.faults import Point
-from millstream.sandbox.gmail.server import HOST, KEEP_ALIVE_SECONDS, Port
+from millstream.sandbox.gmail.server import HOST, KEEP_ALIVE_SECONDS, Port, told_to_end
 from millstream.sandbox.gmail.strikes import Cut, cut
 
 _log = get_logger(__name__)
@@ -156,14 +154,9 @@ async def serve(config: SandboxConfig) -> Running:
 async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` is called once the port is open."""
     running = await serve(config)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
     try:
-        announce(running)
-        await ended.wait()
+        with told_to_end() as ended:
+            announce(running)
+            await ended.wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
         await running.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -236,17 +236,26 @@ class _Doors:
             await self._pubsub.close()
 
 
-async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` is called once the ports are open."""
-    running = await serve(config)
+@contextlib.contextmanager
+def told_to_end() -> Iterator[asyncio.Event]:
+    """Set at SIGINT or SIGTERM, from before anybody can know that there is somebody to send one to."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     try:
-        announce(running)
-        await ended.wait()
+        yield ended
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is called once the ports are open."""
+    running = await serve(config)
+    try:
+        with told_to_end() as ended:
+            announce(running)
+            await ended.wait()
+    finally:
         await running.close()

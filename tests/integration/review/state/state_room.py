@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from millstream.drill import Drill
 from millstream.review.desk import ReviewDesk
 from millstream.review.model import (
     Answered,
@@ -85,7 +86,7 @@ def book(**policy: Any) -> PolicyBook:
     return PolicyBook(file.people, file.groups, file.calendars, file.delegations, policies)
 
 
-def make_room(pool: Pool, **policy: Any) -> Room:
+def make_room(pool: Pool, *, drill: Drill | None = None, **policy: Any) -> Room:
     """A room with a policy of these tables beside the usual ones."""
     made = book(**policy)
 
@@ -97,7 +98,7 @@ def make_room(pool: Pool, **policy: Any) -> Room:
     async def begun(_conn: Connection, _review: Review) -> bool:
         return room.begun
 
-    desk = ReviewDesk(made, People(made), finish=finish, begun=begun, clock=lambda: room.now)
+    desk = ReviewDesk(made, People(made), finish=finish, begun=begun, clock=lambda: room.now, drill=drill)
     room = Room(pool, desk, datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
     return room
 

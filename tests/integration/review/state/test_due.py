@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from state_room import ANNA, BEN, CARL, LEGAL, Room, apply, says
 
+from millstream.communication.model import Communication, Mode, Policy, Recipient
+from millstream.communication.store import RunStore
 from millstream.review.due import Due, listeners
 from millstream.review.errors import BadDelegation, UnknownReview
 from millstream.review.model import State
@@ -186,3 +188,37 @@ async def test_reviews_are_listed_by_what_is_asked_for(room: Room) -> None:
     assert [mail["kind"] for mail in found["mails"]] == ["ask", "ask", "ask", "tell", "tell"]
     assert (found["decisions"][0]["by"], len(found["rounds"]), found["steps"]) == (BEN, 1, [])
     assert found["opened_at"] == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) -> None:
+    runs = RunStore(room.pool)
+    await room.open()
+    run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
+    for number, address in enumerate((ANNA, BEN), 1):
+        letter = Communication(
+            key=f"review/{number}",
+            type="review",
+            customer=address,
+            recipient=Recipient(address),
+            subject="Review 1",
+            text="Please look.",
+            html=None,
+            locale="en",
+            stream="review",
+            source_hash="0" * 64,
+        )
+        await runs.add(run, [letter])
+    await room.rows(
+        "UPDATE review_mail m SET token = d.token, due_at = NULL FROM delivery d "
+        "WHERE d.address = m.address RETURNING 1"
+    )
+    due = Due(room.pool, room.desk)
+    assert await due.lost() == 0
+    await room.rows(
+        "UPDATE delivery SET disposition = 'held', reason = 'suppressed', due_at = NULL WHERE address = %s RETURNING 1",
+        BEN,
+    )
+    assert await due.lost() == 1
+    assert await due.lost() == 0
+    [event] = await room.rows("SELECT payload FROM event WHERE kind = 'review.undeliverable'")
+    assert (event["payload"]["address"], event["payload"]["error"]) == (BEN, "suppressed")

@@ -83,6 +83,16 @@ def test_a_calendar_that_never_opens_says_so() -> None:
         after(Calendar(time_zone="Europe/Berlin", days=()), NOW, Span.parse("1h"))
 
 
+@pytest.mark.parametrize("span", ["99999999999d", "-99999999999d", "999999999999999h", "7000d"])
+@pytest.mark.parametrize("calendar", [None, FRANKFURT])
+def test_lengths_that_nobody_lives_to_see_say_so(calendar: Calendar | None, span: str) -> None:
+    if calendar is None and span == "7000d":
+        assert after(calendar, NOW, Span.parse(span)) == NOW + timedelta(days=7000)
+        return
+    with pytest.raises(NeverOpen):
+        after(calendar, NOW, Span.parse(span))
+
+
 def test_holidays_are_those_that_somebody_has_written_down() -> None:
     assert [holidays_known(region) for region in ("", "DE", "DE-HE", "US-NY", "XX", "DE-ZZ", "de", "D-E-F")] == [
         *[True] * 4,

@@ -84,7 +84,7 @@ CREATE TABLE next_step (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key          text        NOT NULL UNIQUE CHECK (key <> ''),  -- asking twice asks once
     verb         text        NOT NULL CHECK (verb IN ('release_step', 'release_flow', 'stop_step', 'stop_flow', 'stop_job',
-        'set_state', 'set_states', 'reprocess', 'generate', 'trigger', 'drop_file', 'compose_ews', 'control_file')),
+        'set_state', 'set_states', 'reprocess', 'generate', 'fulfil', 'trigger', 'drop_file', 'compose_ews', 'control_file')),
     domain       text        NOT NULL DEFAULT '',
     target       text        NOT NULL,                     -- the step, flow, job, resource, channel, or file
     arguments    jsonb       NOT NULL DEFAULT '{}',

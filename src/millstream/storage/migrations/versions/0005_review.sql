@@ -4,6 +4,10 @@ ALTER TABLE communication ADD COLUMN letter jsonb, ADD COLUMN replaces text;
 CREATE INDEX communication_replaces ON communication (run_id, replaces) WHERE replaces IS NOT NULL;
 -- The one mailbox that may carry it, because its thread lies there.
 ALTER TABLE delivery ADD COLUMN only_from text;
+CREATE INDEX delivery_only_from ON delivery (only_from)
+    WHERE only_from IS NOT NULL AND disposition = 'queued' AND mailbox IS NULL;
+-- What was stopped on its way; few. A question to a reviewer among it is one that nobody has got.
+CREATE INDEX delivery_stopped ON delivery (run_id) WHERE disposition IN ('held', 'failed');
 CREATE TABLE review (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     policy      text        NOT NULL,

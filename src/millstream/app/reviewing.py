@@ -1,0 +1,81 @@
+"""Reviews in a worker: what is due, what waits, what leaves and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from millstream.app.house import House
+from millstream.app.review import open_desk, review_drill, review_options, reviews_on
+from millstream.communication.model import Mode
+from millstream.delivery.holds import Holds
+from millstream.gmail import Gmail
+from millstream.review import due
+from millstream.review.gathering import Gathering, GatheringOptions
+from millstream.review.mailing import TICK as MAILING_TICK
+from millstream.review.mailing import Mailing
+from millstream.review.options import Point
+from millstream.review.papers import TICK as PAPERS_TICK
+from millstream.review.papers import Papers
+from millstream.review.replies import Replies
+from millstream.work.engine import Sweep
+from millstream.work.events import Listener
+
+_DUE_EVERY = 1.0
+_GATHER_EVERY = 0.5
+_WITHDRAW_EVERY = 15.0
+_HOLDS_EVERY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewing:
+    """What of reviews runs in a worker."""
+
+    sweeps: tuple[Sweep, ...] = ()
+    listeners: tuple[Mapping[str, Listener], ...] = ()
+
+
+@asynccontextmanager
+async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
+    """What of reviews runs in this worker; nothing where no policy is named.
+
+    Raises:
+        BadPolicy: policy files cannot be used.
+        ConfigError: the pool that asks has no mailbox.
+    """
+    if not reviews_on(house.settings):
+        # What was ordered before the policies were taken away is still carried out.
+        yield Reviewing((_carrying(house),))
+        return
+    options = review_options(house.settings)
+    desk, steps = open_desk(house)
+    holds = Holds(house.pool)
+    gathering = Gathering(
+        house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
+    )
+    mailing = Mailing(
+        house.pool,
+        house.documents,
+        options,
+        calendars=desk.book.calendars,
+        mode=Mode(house.settings.delivery.mode),
+    )
+    papers = Papers(house.pool, house.documents, gmail.mailbox)
+    replies = Replies(desk, options.languages)
+    sweeps = (
+        Sweep("reviews", _DUE_EVERY, due.Due(house.pool, desk).sweep),
+        Sweep("review_mails", MAILING_TICK, mailing.send_due),
+        Sweep("review_papers", PAPERS_TICK, papers.collect_due),
+        Sweep("review_gathering", _GATHER_EVERY, gathering.sweep),
+        Sweep("review_withdrawn", _WITHDRAW_EVERY, gathering.withdraw),
+        _carrying(house),
+    )
+    yield Reviewing(sweeps, (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners()))
+
+
+def _carrying(house: House) -> Sweep:
+    drill = review_drill(house.settings)
+    return Sweep(
+        "review_orders", _HOLDS_EVERY, Holds(house.pool, in_order=lambda: drill.passes(Point.IN_HOLD_ORDER)).carry_due
+    )

@@ -1,0 +1,75 @@
+"""Whether a text approves: every word of it is known to belong to an approval, in one language, or it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from millstream.review.polite import NAMES, named
+from millstream.review.tokens import QUESTION, STOPS, STRONG, TRAILING, Sheet
+from millstream.review.words import Lexicon
+
+THUMB: Final = "👍"
+_SMILES: Final = frozenset("🙂😀😃😄😊🙏🎉👏")
+
+
+def approves(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon]) -> bool | None:
+    """None: no. Else whether it approves all cases, in so many words."""
+    words = tuple(word for word in body.words() if word not in {QUESTION, TRAILING})
+    if len(words) != len(body.tokens):
+        body = Sheet(body.text, tuple(token for token in body.tokens if token.said not in {QUESTION, TRAILING}))
+    approves = everything = polite = False
+    clauses = list(_clauses(words))
+    for number, (begin, end) in enumerate(clauses):
+        last = number == len(clauses) - 1
+        kinds = _segments(body, begin, end, one, lexicons)
+        if kinds is None:
+            if last and number and polite and approves and named(body, begin, end):
+                continue
+            return None
+        approves = approves or bool(kinds & {"approve", "approve_all"})
+        everything = everything or "approve_all" in kinds
+        polite = bool(kinds & {"courtesy", "closing"})
+    return everything if approves else None
+
+
+def _clauses(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    begin = 0
+    for at, word in enumerate((*words, STRONG)):
+        if word in STOPS:
+            if at > begin:
+                yield begin, at
+            begin = at + 1
+
+
+def _segments(body: Sheet, begin: int, end: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> frozenset[str] | None:
+    """The kinds of phrases that a clause is made of, without a word left over; None where it is not.
+
+    Where it can be made in several ways, the one that says most counts: an approval before mere politeness.
+    """
+    words = body.words()[begin:end]
+    ways: list[frozenset[str] | None] = [frozenset(), *[None] * len(words)]
+    for at in range(len(words)):
+        so_far = ways[at]
+        if so_far is None:
+            continue
+        for kind, length in _phrases(words, at, one, lexicons):
+            if at + length < len(words) and one["negation"].longest(words, at) and kind not in {"courtesy", "closing"}:
+                continue  # "no changes" says something else before "approved" than before a stop
+            reached = so_far | {kind}
+            known = ways[at + length]
+            if known is None or len(reached & {"approve", "approve_all"}) > len(known & {"approve", "approve_all"}):
+                ways[at + length] = reached
+        if at and so_far & {"courtesy", "closing"} and len(words) - at <= NAMES and named(body, begin + at, end):
+            ways[-1] = ways[-1] or so_far
+    return ways[-1] or None
+
+
+def _phrases(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> Iterator[tuple[str, int]]:
+    for kind in ("approve_all", "approve", "filler"):
+        yield from ((kind, length) for length in one[kind].lengths(words, at))
+    for other in lexicons:
+        for kind in ("courtesy", "closing"):
+            yield from ((kind, length) for length in other[kind].lengths(words, at))
+    if words[at] in _SMILES or words[at] == THUMB:
+        yield "filler", 1

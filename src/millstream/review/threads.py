@@ -1,0 +1,54 @@
+"""One conversation for a review and a person, at both ends.
+
+Gmail keeps a letter in a thread where it names the thread, answers a letter of it (References) and has its subject; the
+reader's mail program goes by References. All three come from the mails before it, so it waits until they have left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from millstream.communication.model import LetterHints
+
+MOST_REFERENCES: Final = 20
+PATIENCE: Final = timedelta(hours=1)
+"""How long a mail waits for the ones before it to leave; then it begins a thread of its own."""
+ID_PATIENCE: Final = timedelta(seconds=30)
+"""How long after a mail has left its Message-ID is waited for."""
+RETRY: Final = 1.0
+_RE: Final = "Re: "
+_UNSEEN = frozenset({"bounced_hard"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a conversation a mail stands."""
+
+    subject: str | None = None
+    """That of the conversation; None: this mail begins it."""
+    hints: LetterHints = field(default_factory=LetterHints)
+    asked: bool = False
+    """Whether its reader was sent anything before."""
+
+
+def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime) -> Place | None:
+    """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way."""
+    for mail in earlier:
+        if now - mail["created_at"] < PATIENCE and (mail["due"] or mail["moving"]):
+            return None
+    left = [mail for mail in earlier if mail["disposition"] == "accepted" and _UNSEEN.isdisjoint(mail["sighted"] or ())]
+    asked = any(mail["token"] for mail in earlier)
+    if not left:
+        return Place(asked=asked)
+    newest = left[0]
+    if newest["rfc822_id"] is None and newest["paper_due"] and now - newest["accepted_at"] < ID_PATIENCE:
+        return None
+    references = tuple(f"<{mail['rfc822_id']}>" for mail in reversed(left) if mail["rfc822_id"])[-MOST_REFERENCES:]
+    return Place(
+        subject=_RE + newest["subject"].removeprefix(_RE),
+        hints=LetterHints(references=references, thread_id=newest["thread_id"], only_from=newest["mailbox"]),
+        asked=asked,
+    )

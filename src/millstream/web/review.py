@@ -1,0 +1,355 @@
+"""The pages where reviewers answer. Looking decides nothing, whoever looks; only a form of ours does, once.
+
+A form counts when its word is the one made for this link, this question and this browser, and when the browser says
+that it comes from our own page (Origin, and Sec-Fetch-Site where it is sent). The cookie is Lax, not Strict: a link is
+opened from a web mail, which is another site, and with Strict each opening would get a new cookie and spoil the form
+that is open in another window. Neither is sent with a form of another site.
+
+Pages have Referrer-Policy `same-origin`: with `no-referrer` a browser sends `Origin: null` with our own form
+(https://fetch.spec.whatwg.org/#append-a-request-origin-header), and other sites learn nothing either way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from fastapi import FastAPI, Request, Response
+
+from millstream.gmail.errors import GmailError, PushRefused
+from millstream.log import get_logger
+from millstream.review.errors import LinkRefused
+from millstream.review.pages import Pages, Posted, Sheet, SignedIn, new_browser
+from millstream.signin import SignIn, SignInError, SignInRefused
+from millstream.storage.errors import StorageError
+from millstream.web import review_view as view
+from millstream.web.pictures import Pictures
+from millstream.web.review_shown import extras_of, side_by_side
+from millstream.web.review_words import language_asked
+from millstream.web.shield import BodyMissing, BodyTooLarge, read_body
+
+log = get_logger(__name__)
+
+LARGEST = 64 * 1024
+"""Bytes of a form."""
+
+_LOOKING = ["GET", "HEAD"]
+_SEE_OTHER, _UNKNOWN, _FORBIDDEN, _MISSING, _TIMED_OUT, _LATE = 303, 401, 403, 404, 408, 409
+_TOO_LARGE, _WRONG_KIND, _UNPROCESSABLE, _AWAY = 413, 415, 422, 503
+_FORM = "application/x-www-form-urlencoded"
+_BROWSER = re.compile(r"[A-Za-z0-9_-]{32}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_PAGE = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+# What shows a PDF inside a browser is a page of its own, with a style of its own.
+_DOCUMENT = {
+    "Content-Security-Policy": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_EXPECTED = (LinkRefused, BodyTooLarge, BodyMissing, SignInError, StorageError, GmailError)
+_LINKS = {"form": ("e403", _FORBIDDEN), "origin": ("e403", _FORBIDDEN), "kind": ("e403", _WRONG_KIND)}
+_SAID: Mapping[type[Exception], tuple[str, int]] = {
+    BodyTooLarge: ("e413", _TOO_LARGE),
+    BodyMissing: ("e403", _TIMED_OUT),
+    SignInRefused: ("sign_in_failed", _FORBIDDEN),
+    SignInError: ("sign_in_away", _AWAY),
+    StorageError: ("e503", _AWAY),
+    GmailError: ("e503", _AWAY),
+}
+_STYLE = Path(__file__).with_name("templates") / "style.css"
+_CHOICES = frozenset({"approve", "reject", "change"})
+
+VerifyClick = Callable[[str | None], Awaitable[Mapping[str, str]]]
+"""Checks the `Authorization` header of a one-click answer; gives what it proves, for the evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDoor:
+    """What the answer pages are made of."""
+
+    pages: Pages
+    base_url: str
+    """Where people reach us, as https://reviews.example.com."""
+    sign_in: SignIn | None = None
+    clicks: VerifyClick | None = None
+    """Where Gmail's one click is taken."""
+    pictures: Pictures = field(default_factory=Pictures)
+
+
+def add_review(app: FastAPI, door: ReviewDoor) -> None:
+    """Add the answer pages."""
+    desk = _Desk(door)
+    app.add_api_route("/review/style.css", _style, methods=_LOOKING)
+    if door.sign_in is not None:
+        app.add_api_route("/review/signed-in", desk.signed_in, methods=["GET"])
+        app.add_api_route("/review/{link}/sign-in", desk.sign_in, methods=["GET"])
+    if door.clicks is not None:
+        app.add_api_route("/review/{link}/one-click", desk.click, methods=["POST"])
+    app.add_api_route("/review/{link}/paper/{n}", desk.paper, methods=_LOOKING)
+    app.add_api_route("/review/{link}/page/{n}/{p}.png", desk.page, methods=_LOOKING)
+    app.add_api_route("/review/{link}/change/{n}/{p}.png", desk.change, methods=_LOOKING)
+    app.add_api_route("/review/{link}", desk.show, methods=_LOOKING)
+    app.add_api_route("/review/{link}", desk.answer, methods=["POST"])
+
+
+async def _style() -> Response:
+    return Response(_STYLE.read_bytes(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+class _Desk:
+    """Requests in, pages out."""
+
+    def __init__(self, door: ReviewDoor) -> None:
+        self._pages = door.pages
+        self._sign_in = door.sign_in
+        self._clicks = door.clicks
+        self._pictures = door.pictures
+        parts = urlsplit(door.base_url)
+        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
+        self._path = f"{parts.path.rstrip('/')}/review"
+        self._secure = parts.scheme == "https"
+
+    async def show(self, request: Request, link: str) -> Response:
+        """What is asked, and how it stands."""
+        return await self._guarded(request, self._shown(request, link), up="")
+
+    async def answer(self, request: Request, link: str) -> Response:
+        """Take a form."""
+        return await self._guarded(request, self._answered(request, link), up="")
+
+    async def paper(self, request: Request, link: str, n: str) -> Response:
+        """A document."""
+        return await self._guarded(request, self._papered(request, link, n), up="../../")
+
+    async def page(self, request: Request, link: str, n: str, p: str) -> Response:
+        """A page of a document, as a picture."""
+        return await self._guarded(request, self._drawn(request, link, n, p), up="../../../")
+
+    async def change(self, request: Request, link: str, n: str, p: str) -> Response:
+        """A page beside the one of the round before."""
+        return await self._guarded(request, self._compared(request, link, n, p), up="../../../")
+
+    async def sign_in(self, request: Request, link: str) -> Response:
+        """Send somebody to sign in."""
+        return await self._guarded(request, self._sent(request, link), up="../")
+
+    async def signed_in(self, request: Request) -> Response:
+        """Read who comes back from signing in."""
+        return await self._guarded(request, self._returned(request), up="")
+
+    async def click(self, request: Request, link: str) -> Response:
+        """Take Gmail's one click."""
+        return await self._guarded(request, self._clicked(request, link), up="../")
+
+    # The pages
+
+    async def _shown(self, request: Request, link: str) -> Response:
+        number, several = await self._case(request, link)
+        chosen = request.query_params.get("choose", "")
+        chosen = chosen if chosen in _CHOICES else ""
+        browser = self._browser(request)
+        if number is None and several:
+            return self._page(request, view.several(several, chosen=chosen), browser=browser)
+        sheet = await self._sheet(request, link, number, browser)
+        return await self._filled(request, sheet, browser, {"chosen": chosen, "several": bool(several)})
+
+    async def _answered(self, request: Request, link: str) -> Response:
+        browser = request.cookies.get("answer", "")
+        self._from_us(request)
+        body = await read_body(request, LARGEST)
+        number, several = await self._case(request, link)
+        sheet = await self._sheet(request, link, number, browser)
+        posted = _posted(body)
+        outcome = await self._pages.answer(sheet, posted, browser=browser)
+        given: dict[str, Any] = {"several": bool(several)}
+        if outcome.kind in {"counted", "sign_in"}:
+            # After a form comes a page that may be loaded again.
+            query = f"?case={sheet.number}" if several else ""
+            return self._to(f"./{sheet.link}{query}")
+        if outcome.kind == "again":
+            given |= {"fault": outcome.why, **view.written(posted)}
+            return await self._filled(request, sheet, browser, given, status=_UNPROCESSABLE)
+        log.info("review.form_late", review=sheet.review.id, why=outcome.why)
+        sheet = await self._sheet(request, link, number, browser)
+        given |= {"used": True, **view.written(posted)}
+        return await self._filled(request, sheet, browser, given, status=_LATE)
+
+    async def _filled(
+        self, request: Request, sheet: Sheet, browser: str, given: Mapping[str, Any], *, status: int = 200
+    ) -> Response:
+        extras = await extras_of(self._pages, self._pictures, sheet, given)
+        return self._page(request, view.page(sheet, extras), browser=browser, status=status)
+
+    # Documents
+
+    async def _papered(self, request: Request, link: str, n: str) -> Response:
+        sheet = await self._sheet_of(request, link)
+        name, media_type, content = await self._pages.paper(sheet, _whole(n))
+        # What a browser might run is saved, not shown.
+        shown = media_type if media_type in {"application/pdf", "image/png", "image/jpeg"} else ""
+        place = "inline" if shown else "attachment"
+        headers = {**_DOCUMENT, "Content-Disposition": f"{place}; filename*=UTF-8''{quote(name, safe='')}"}
+        return Response(content, media_type=shown or "application/octet-stream", headers=headers)
+
+    async def _drawn(self, request: Request, link: str, n: str, p: str) -> Response:
+        sheet = await self._sheet_of(request, link)
+        number = _whole(n)
+        sha256 = self._pages.shown(sheet, number).sha256
+
+        async def content() -> bytes:
+            return (await self._pages.paper(sheet, number))[2]
+
+        return _picture(await self._pictures.page(sha256, _whole(p), content))
+
+    async def _compared(self, request: Request, link: str, n: str, p: str) -> Response:
+        sheet = await self._sheet_of(request, link)
+        return _picture(await side_by_side(self._pages, self._pictures, sheet, _whole(n), _whole(p)))
+
+    # Signing in
+
+    async def _sent(self, request: Request, link: str) -> Response:
+        if self._sign_in is None:
+            raise LinkRefused("unknown")
+        number, _ = await self._case(request, link)
+        sheet = await self._sheet(request, link, number or 1, "")
+        begun = await self._sign_in.begin(link, hint=sheet.seat.address, choose=sheet.stranger is not None)
+        answer = self._to(begun.url)
+        self._cookie(answer, "signing", begun.cookie, seconds=600)
+        return answer
+
+    async def _returned(self, request: Request) -> Response:
+        if self._sign_in is None:
+            raise LinkRefused("unknown")
+        query = dict(request.query_params)
+        person, link = await self._sign_in.finish(query, request.cookies.get("signing", ""))
+        answer = self._to(f"./{link}")
+        self._cookie(answer, "signing", "", seconds=0)
+        kept = self._sign_in.kept(person, link)
+        self._cookie(answer, "signed", kept, seconds=int(self._sign_in.lasts), below=link)
+        return answer
+
+    # Gmail's one click
+
+    async def _clicked(self, request: Request, link: str) -> Response:
+        if self._clicks is None:
+            raise LinkRefused("unknown")
+        # The token first: a body from anybody is not even read.
+        evidence = await self._clicks(request.headers.get("authorization"))
+        number, several = await self._case(request, link)
+        if several:
+            raise LinkRefused("unknown")
+        sheet = await self._sheet(request, link, number, "")
+        outcome = await self._pages.click(sheet, evidence=evidence)
+        return Response(status_code=200 if outcome.kind == "counted" else _LATE)
+
+    # What all share
+
+    async def _case(self, request: Request, link: str) -> tuple[int | None, list[Any]]:
+        """The number of the case that is meant, and all of them where there are several."""
+        rows = await self._pages.rows(link)
+        asked = request.query_params.get("case")
+        number = None if asked is None else _whole(asked)
+        return number, rows if len(rows) > 1 else []
+
+    async def _sheet_of(self, request: Request, link: str) -> Sheet:
+        number, several = await self._case(request, link)
+        if number is None and several:
+            raise LinkRefused("unknown")
+        return await self._sheet(request, link, number, self._browser(request))
+
+    async def _sheet(self, request: Request, link: str, number: int | None, browser: str) -> Sheet:
+        signed = None
+        if self._sign_in is not None and (cookie := request.cookies.get("signed")):
+            person = self._sign_in.person(cookie, link)
+            signed = SignedIn(person.email, person.subject, person.issuer) if person else None
+        return await self._pages.sheet(link, number, browser=browser, signed=signed)
+
+    def _browser(self, request: Request) -> str:
+        known = request.cookies.get("answer", "")
+        return known if _BROWSER.fullmatch(known) else new_browser()
+
+    def _from_us(self, request: Request) -> None:
+        """Raises LinkRefused where a form comes from another site, or is none of a browser."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+            raise LinkRefused("kind")
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        if request.headers.get("origin", "").lower() != self._origin or site != "same-origin":
+            raise LinkRefused("origin")
+
+    async def _guarded(self, request: Request, work: Awaitable[Response], *, up: str) -> Response:
+        """A request's answer; whatever is wrong becomes a page that says so, and no more."""
+        try:
+            return await work
+        except PushRefused as refusal:
+            log.info("review.click_refused", check=refusal.check, why=str(refusal))
+            return Response(status_code=_UNKNOWN, headers={"WWW-Authenticate": "Bearer"})
+        except _EXPECTED as error:
+            name, status = _said_of(error)
+            told = log.warning if status == _AWAY else log.info
+            told("review.refused", status=status, why=f"{type(error).__name__}: {error}")
+            return self._said(request, name, status, up=up)
+
+    def _page(self, request: Request, html: str, *, browser: str, status: int = 200) -> Response:
+        answer = Response(html, status_code=status, media_type="text/html", headers=_PAGE)
+        if browser != request.cookies.get("answer"):
+            self._cookie(answer, "answer", browser, seconds=86_400)
+        return answer
+
+    def _said(self, request: Request, name: str, status: int, *, up: str) -> Response:
+        language = language_asked(request.headers.get("accept-language", ""))
+        again = request.url.path.rpartition("/")[2] if request.method == "POST" and status != _MISSING else ""
+        html = view.message(name, language, up=up, again=again)
+        closing = {"Connection": "close"} if status in {_TOO_LARGE, _TIMED_OUT} else {}
+        late = {"Retry-After": "10"} if status == _AWAY else {}
+        return Response(html, status_code=status, media_type="text/html", headers={**_PAGE, **closing, **late})
+
+    def _to(self, place: str) -> Response:
+        return Response(status_code=_SEE_OTHER, headers={"Location": place, "Referrer-Policy": "no-referrer"})
+
+    def _cookie(self, answer: Response, name: str, value: str, *, seconds: int, below: str = "") -> None:
+        path = f"{self._path}/{below}" if below else self._path
+        answer.set_cookie(name, value, max_age=seconds, path=path, secure=self._secure, httponly=True, samesite="lax")
+
+
+def _posted(body: bytes) -> Posted:
+    """A form's fields; one that comes twice says nothing."""
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        return Posted()
+    names = [name for name, _ in pairs]
+    once = {name: value for name, value in pairs if names.count(name) == 1}
+    text = once.get("text", "").replace("\r\n", "\n")
+    known = {name: once.get(name, "") for name in ("word", "version", "hash", "round", "verdict")}
+    return Posted(**known, text=text)
+
+
+def _said_of(error: Exception) -> tuple[str, int]:
+    """The page that an error becomes, and its status."""
+    if isinstance(error, LinkRefused):
+        return _LINKS.get(error.why, ("e404", _MISSING))
+    return next(said for kind, said in _SAID.items() if isinstance(error, kind))
+
+
+def _picture(png: bytes | None) -> Response:
+    if png is None:
+        raise LinkRefused("unknown")
+    return Response(png, media_type="image/png", headers=_DOCUMENT)
+
+
+def _whole(number: str) -> int:
+    if not _NUMBER.fullmatch(number):
+        raise LinkRefused("unknown")
+    return int(number)
