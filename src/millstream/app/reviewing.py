@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from millstream.app.house import House
 from millstream.app.review import policy_book, review_drill, review_options, reviews_on
+from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
 from millstream.gmail import Gmail
@@ -24,7 +25,9 @@ from millstream.review.papers import Papers
 from millstream.review.people import People
 from millstream.review.ports import Approvers
 from millstream.review.replies import Replies
-from millstream.review.steps import Steps, StepWish
+from millstream.review.steps import Steps
+from millstream.review.watched import Levels
+from millstream.review.wishes import StepWish
 from millstream.storage.pool import Connection
 from millstream.work.engine import Sweep
 from millstream.work.events import Listener
@@ -85,13 +88,15 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     Raises:
         BadPolicy: policy files cannot be used.
         ConfigError: the pool that asks has no mailbox.
+        ExstreamError: what its tokens need is not set.
     """
     if not reviews_on(house.settings):
         # What was ordered before the policies were taken away is still carried out.
         yield Reviewing((_carrying(house),))
         return
     options = review_options(house.settings)
-    desk, steps = open_desk(house)
+    levels = Levels()
+    desk, steps = open_desk(house, approvers=levels)
     holds = Holds(house.pool)
     gathering = Gathering(
         house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
@@ -113,7 +118,10 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
         Sweep("review_withdrawn", _WITHDRAW_EVERY, gathering.withdraw),
         _carrying(house),
     )
-    yield Reviewing(sweeps, (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners()))
+    async with watching(house, desk, steps, levels, every=options.watch) as looks:
+        yield Reviewing(
+            (*sweeps, *looks), (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners())
+        )
 
 
 def _carrying(house: House) -> Sweep:
