@@ -23,6 +23,7 @@ from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 
 _DUE_EVERY = 1.0
+_LOST_EVERY = 5.0
 _GATHER_EVERY = 0.5
 _WITHDRAW_EVERY = 15.0
 _HOLDS_EVERY = 0.25
@@ -63,8 +64,10 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     )
     papers = Papers(house.pool, house.documents, gmail.mailbox)
     replies = Replies(desk, options.languages)
+    what_is_due = due.Due(house.pool, desk)
     sweeps = (
-        Sweep("reviews", _DUE_EVERY, due.Due(house.pool, desk).sweep),
+        Sweep("reviews", _DUE_EVERY, what_is_due.sweep),
+        Sweep("review_lost", _LOST_EVERY, what_is_due.lost),
         Sweep("review_mails", MAILING_TICK, mailing.send_due),
         Sweep("review_papers", PAPERS_TICK, papers.collect_due),
         Sweep("review_gathering", _GATHER_EVERY, gathering.sweep),

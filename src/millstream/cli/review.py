@@ -28,6 +28,8 @@ class Part(StrEnum):
 
     HTML = "html"
     TEXT = "text"
+    MARKUP = "markup"
+    AMP = "amp"
 
 
 def shelf(house: House) -> Shelf:
@@ -87,7 +89,7 @@ def show(number: Number, *, json: Json = False) -> None:
 def mail(
     number: Annotated[int, typer.Argument(help="The mail's number, as `review show` has it.")],
     *,
-    part: Annotated[Part, typer.Option(help="html, or the text that stands beside it.")] = Part.TEXT,
+    part: Annotated[Part, typer.Option(help="The text, the HTML, or an optional part.")] = Part.TEXT,
     json: Json = False,
 ) -> None:
     """What a mail to a reviewer says, as it would be written now. Links have a place holder: the lane makes them."""
@@ -98,10 +100,18 @@ def mail(
         found = await Mailing(house.pool, house.documents, options, calendars=calendars).rendered(number)
         if found is None:
             raise UnknownReview(f"there is no mail {number}; `millstream review show` lists those of a review")
-        return {"mail": number, "subject": found.subject, "text": found.text, "html": found.html}
+        rendered, extras = found
+        return {
+            "mail": number,
+            "subject": rendered.subject,
+            "text": rendered.text,
+            "html": rendered.html,
+            "markup": extras.markup,
+            "amp": extras.amp,
+        }
 
     whole = work.in_house(written)
-    frame.answer(whole, whole[part], as_json=json)
+    frame.answer(whole, str(whole[part] or ""), as_json=json)
 
 
 _PARTS = {

@@ -92,8 +92,8 @@ class TextReader:
     def _ask(self, process: subprocess.Popen[bytes], head: bytes, pdf: bytes) -> dict[str, Any]:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018  both are pipes
         until = time.monotonic() + self._patience
-        for frame in (head, pdf):
-            _write(process.stdin, _HEAD.pack(len(frame)) + frame, until)
+        asked = b"".join((_HEAD.pack(len(head)), head, _HEAD.pack(len(pdf)), pdf))
+        _write(process.stdin, asked, until)
         (size,) = _HEAD.unpack(_read(process.stdout, _HEAD.size, until))
         found: dict[str, Any] = orjson.loads(_read(process.stdout, min(size, _MOST_ANSWER), until))
         return found
