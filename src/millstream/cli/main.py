@@ -151,7 +151,9 @@ TREE: dict[str, Leaf | Branch] = {
             ),
             "undelegate": Leaf("millstream.cli.review_answer:undelegate", "Let a delegation hold no more."),
             "delegations": Leaf("millstream.cli.review_answer:delegations", "Who answers for whom now or later."),
-            "mail": Leaf("millstream.cli.review:mail", "What a mail to a reviewer says, as it would be written now."),
+            "mail": Leaf(
+                "millstream.cli.review_mail:mail", "What a mail to a reviewer says, as it would be written now."
+            ),
             "policy": Branch(
                 "Who is asked about what.",
                 {
@@ -164,6 +166,13 @@ TREE: dict[str, Leaf | Branch] = {
                     ),
                 },
             ),
+        },
+    ),
+    "rules": Branch(
+        "Compliance rules: what documents must say, and must not.",
+        {
+            "check": Leaf("millstream.cli.rules:check", "Say what is wrong with rule packs, or what is in them."),
+            "try": Leaf("millstream.cli.rules:try_command", "Show what rules find in the communications of a driver."),
         },
     ),
     "event": Branch(
