@@ -39,7 +39,7 @@ _LOOK_EVERY = 0.3
 _GIVE_UP_AFTER = 90.0
 _LINK = re.compile(r"https?://\S+?/review/[A-Za-z0-9._-]+")
 _FIELD = re.compile(r'<input type="hidden" name="(?P<name>\w+)" value="(?P<value>[^"]*)">')
-_WISH = "Bitte ändern Sie den Betrag auf 2,50 EUR, so ist er beschlossen."
+_WISH = "Bitte ändern Sie den Betrag auf 2,50 EUR."
 _CLAUSE = "You may withdraw from this contract within 14 days without giving any reason."
 
 
@@ -122,6 +122,7 @@ class Reviewers:
     folder: Path
     _answered: set[str] = field(default_factory=set)
     _wished: bool = False
+    _refused: bool = False
 
     async def play(self) -> dict[str, int]:
         """Put three things to people, have them answer, and wait until all has followed; what came of it."""
@@ -184,7 +185,8 @@ class Reviewers:
         elif address == _CARLA and TEMPLATE not in text:
             await self._reply(address, message["id"], "Freigegeben." if self._wished else _WISH)
             self._wished = True
-        elif address == _LEGAL:
+        elif address == _LEGAL and not self._refused:
+            self._refused = True
             await self._reply(address, message["id"], "Rejected, the withdrawal clause is missing.")
 
     async def _reply(self, address: str, message: str, text: str) -> None:

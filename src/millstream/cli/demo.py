@@ -200,7 +200,8 @@ async def _reviewed(play: Play, console: Console) -> dict[str, int]:
     assert control is not None  # noqa: S101  Incoming.begin makes it
     flow = demo_reviews.letter_flow(play.incoming.channel, play.incoming.told["domain"])
     await control.post("flows", flow)
-    async with aiohttp.ClientSession() as session:
+    browser = aiohttp.CookieJar(unsafe=True)  # as browsers do, also for an address in numbers
+    async with aiohttp.ClientSession(cookie_jar=browser) as session:
         people = demo_reviews.Reviewers(play.house, play.sandbox, control, session, play.folder)
         return await people.play()
 
