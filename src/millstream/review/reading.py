@@ -95,12 +95,19 @@ def afterthought(text: str, languages: Sequence[str]) -> bool:
     return False
 
 
-def _turns(words: Sequence[str], lexicon: Lexicon) -> bool:
+def _turns(words: Sequence[str], one: Lexicon) -> bool:
     """Whether a line begins with a word that takes something back, or asks for something."""
-    return any(
-        lexicon[name].longest(words, 0)
-        for name in ("condition", "negation", "reject", "reject_open", "no", "change", "change_open")
-    )
+    if any(one[name].longest(words, 0) for name in _TURNS):
+        return True
+    # "Please not before Monday", but not the plea for trees below so many signatures.
+    asks = words[0] in one["change_open"].starting and not _TREES.intersection(words)
+    return asks and any(one[name].within(words) for name in ("condition", "negation", "hedge"))
+
+
+_TURNS: Final = ("condition", "negation", "reject", "reject_open", "no", "change", "change_open")
+_TREES: Final = frozenset(
+    {"environment", "umwelt", "environnement", "ambiente", "medioambiente", "milieu", "printing", "print"}
+)
 
 
 def _lexicons(languages: Sequence[str]) -> tuple[Lexicon, ...]:

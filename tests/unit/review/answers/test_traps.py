@@ -9,7 +9,9 @@ from millstream.review.words import LANGUAGES
 UNCLEAR = """
 I would not approve this|I never approved this|Approved by whom|ok so what|ok then no|No problem|No problem, approved
 No, no problem|No, nothing wrong|No, the letter is fine|No, this is great|no worries, go ahead|No changes
-No.  Approved.|Yes. No.|Yes and no|not bad|Not rejected, approved|I don't reject this|Please do not change anything|Please change nothing
+No.  Approved.
+Yes. No.|Yes and no|not bad|Not rejected, approved|I don't reject this
+Please do not change anything|Please change nothing
 No need to change the date|approve: no|approved: false|approval pending|Please reject|Please approve|rejected by mistake
 I rejected it yesterday|Rejected by Carl|Approved with changes|approved with comments|OK for page 1|ok for me, ask Ben
 ok for now|great, another typo|Sure you want this|of course not|absolutely not|Agreed not to send|I agree with Ben
@@ -22,7 +24,8 @@ all but 2 approved|all except 2 ok|not all approved|all not approved|both ok|fir
 Nein, keine Fehler gefunden|Nein, das ist nicht falsch|Nicht schlecht|Jein|Ja, nein|Meinetwegen|Bitte ablehnen
 Bitte nicht ändern|Bitte nichts ändern|bitte um Freigabe|Freigabe folgt|Freigegeben von Berta|kein Problem
 Ich lehne nicht ab|Ich kann das nicht ablehnen|Abgelehnt hat das gestern Recht|Abgelehnt, sagt Berta
-Stimmt, die Adresse ist falsch|Gut, dann lehne ich ab|Super, schon wieder falsch|Gerne später|Änderungen: keine|Änderungen freigegeben
+Stimmt, die Adresse ist falsch|Gut, dann lehne ich ab|Super, schon wieder falsch|Gerne später
+Änderungen: keine|Änderungen freigegeben
 Non, rien à changer|Non, c'est bon|Pas mal|Oui mais non|D'accord, mais plus tard|Je ne refuse pas|Ce n'est pas refusé
 Merci de ne rien changer|Merci de ne pas modifier|Modifications : aucune
 Sí, pero no|Si aprobado|No está mal|No hay problema|No, está bien|No lo rechazo|No hay que cambiar nada|Cambios: ninguno
