@@ -140,6 +140,7 @@ TREE: dict[str, Leaf | Branch] = {
         {
             "list": Leaf("millstream.cli.review:list_command", "What people are asked, the newest first."),
             "show": Leaf("millstream.cli.review:show", "One review with everything that happened."),
+            "open": Leaf("millstream.cli.review_open:open_command", "Put what waits in Exstream to people."),
             "answer": Leaf("millstream.cli.review_answer:answer", "Answer for a person who is asked."),
             "overrule": Leaf(
                 "millstream.cli.review_answer:overrule", "Decide alone, as somebody whom the policy names."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hmac import compare_digest
 from typing import Protocol
 
@@ -106,8 +107,7 @@ class Pages:
             if (fault := _fault(sheet.case.policy, posted)) is not None:
                 return Outcome("again", fault)
         outcomes = [
-            await self._apply(sheet, Verdict(posted.verdict), posted.text.strip(), How.PAGE, _evidence(sheet))
-            for sheet in open_ones
+            await self._apply(sheet, _answered(sheet, Verdict(posted.verdict), posted.text)) for sheet in open_ones
         ]
         return next((each for each in outcomes if each.kind != "counted"), outcomes[0])
 
@@ -179,7 +179,7 @@ class Pages:
         verdict = Verdict(posted.verdict) if posted.verdict in set(Verdict) else None
         if verdict is None:
             return Outcome("late", "used")
-        return await self._apply(sheet, verdict, posted.text.strip()[:MOST_WORDS], How.PAGE, _evidence(sheet))
+        return await self._apply(sheet, _answered(sheet, verdict, posted.text, content_hash=posted.hash))
 
     async def click(self, sheet: Sheet, *, evidence: Mapping[str, str]) -> Outcome:
         """Let Gmail's one click approve. The caller has proved that it was Gmail's, for our domain."""
@@ -187,8 +187,8 @@ class Pages:
             raise LinkRefused("unknown")
         if sheet.standing != "open":
             return Outcome("late", "used")
-        facts = {**_evidence(sheet), **evidence}
-        return await self._apply(sheet, Verdict.APPROVE, "", How.ONE_CLICK, facts)
+        said = _answered(sheet, Verdict.APPROVE, "")
+        return await self._apply(sheet, replace(said, how=How.ONE_CLICK, evidence={**said.evidence, **evidence}))
 
     def shown(self, sheet: Sheet, n: int) -> Paper:
         """The n-th paper, the first being 1, of the round that the link is about.
@@ -216,16 +216,7 @@ class Pages:
             return None
         return await self._desk.document(sheet.before.papers[n - 1].sha256)
 
-    async def _apply(self, sheet: Sheet, verdict: Verdict, text: str, how: How, evidence: Mapping[str, str]) -> Outcome:
-        answered = Answered(
-            address=sheet.seat.address,
-            verdict=verdict,
-            text=text,
-            how=how,
-            round=sheet.seat.round,
-            hash=sheet.content.hash,
-            evidence=evidence,
-        )
+    async def _apply(self, sheet: Sheet, answered: Answered) -> Outcome:
         applied = await self._desk.answer(_number(sheet.review), answered)
         if applied.refusal is None:
             return Outcome("counted")
@@ -254,11 +245,20 @@ def new_browser() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _evidence(sheet: Sheet) -> dict[str, str]:
-    told = {"delivery": sheet.link.partition(".")[0]}
-    if sheet.signed is not None:
-        told |= {"email": sheet.signed.email, "subject": sheet.signed.subject, "issuer": sheet.signed.issuer}
-    return told
+def _answered(sheet: Sheet, verdict: Verdict, text: str, *, content_hash: str | None = None) -> Answered:
+    """What a seat's person says, having seen this content."""
+    evidence = {"delivery": sheet.link.partition(".")[0]}
+    if (signed := sheet.signed) is not None:
+        evidence |= {"email": signed.email, "subject": signed.subject, "issuer": signed.issuer}
+    return Answered(
+        address=sheet.seat.address,
+        verdict=verdict,
+        text=text.strip()[:MOST_WORDS],
+        how=How.PAGE,
+        round=sheet.seat.round,
+        hash=content_hash or sheet.content.hash,
+        evidence=evidence,
+    )
 
 
 def _fault(policy: Policy, posted: Posted) -> str | None:

@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from fastapi import FastAPI, Request, Response
+from yarl import URL
 
 from millstream.gmail.errors import GmailError, PushRefused
 from millstream.log import get_logger
@@ -117,10 +118,11 @@ class _Desk:
         self._sign_in = door.sign_in
         self._clicks = door.clicks
         self._pictures = door.pictures
-        parts = urlsplit(door.base_url)
-        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
-        self._path = f"{parts.path.rstrip('/')}/review"
-        self._secure = parts.scheme == "https"
+        place = URL(door.base_url)
+        # As browsers write it: in lower case, a host of other letters in ASCII, without the usual port.
+        self._origin = str(place.origin())
+        self._path = f"{place.raw_path.rstrip('/')}/review"
+        self._secure = place.scheme == "https"
 
     async def show(self, request: Request, link: str) -> Response:
         """What is asked, and how it stands."""
@@ -164,7 +166,7 @@ class _Desk:
         if number is None:
             return await self._listed(request, link, browser, given)
         sheet = await self._sheet(request, link, number, browser)
-        return await self._filled(request, sheet, browser, {**given, "several": several})
+        return await self._filled(sheet, browser, {**given, "several": several})
 
     async def _answered(self, request: Request, link: str) -> Response:
         browser = request.cookies.get("answer", "")
@@ -180,10 +182,10 @@ class _Desk:
             return self._to(f"./{sheet.link}?case={number}" if several else f"./{sheet.link}")
         given = {"several": several, **view.written(posted)}
         if outcome.kind == "again":
-            return await self._filled(request, sheet, browser, {**given, "fault": outcome.why}, status=_UNPROCESSABLE)
+            return await self._filled(sheet, browser, {**given, "fault": outcome.why}, status=_UNPROCESSABLE)
         log.info("review.form_late", review=sheet.review.id, why=outcome.why)
         sheet = await self._sheet(request, link, number, browser)
-        return await self._filled(request, sheet, browser, {**given, "used": True}, status=_LATE)
+        return await self._filled(sheet, browser, {**given, "used": True}, status=_LATE)
 
     async def _answered_all(self, request: Request, link: str, browser: str, posted: Posted) -> Response:
         signed = self._signed(request, link)
@@ -203,13 +205,11 @@ class _Desk:
         if not sheets:
             raise LinkRefused("unknown")
         html = view.several(sheets, self._pages.word_for_all(sheets, browser), view.Extras(**given))
-        return self._page(request, html, browser=browser, status=status)
+        return self._page(html, browser=browser, status=status)
 
-    async def _filled(
-        self, request: Request, sheet: Sheet, browser: str, given: Mapping[str, Any], *, status: int = 200
-    ) -> Response:
+    async def _filled(self, sheet: Sheet, browser: str, given: Mapping[str, Any], *, status: int = 200) -> Response:
         extras = await extras_of(self._pages, self._pictures, sheet, given)
-        return self._page(request, view.page(sheet, extras), browser=browser, status=status)
+        return self._page(view.page(sheet, extras), browser=browser, status=status)
 
     # Documents
 
@@ -323,10 +323,9 @@ class _Desk:
             told("review.refused", status=status, why=f"{type(error).__name__}: {error}")
             return self._said(request, name, status, up=up)
 
-    def _page(self, request: Request, html: str, *, browser: str, status: int = 200) -> Response:
+    def _page(self, html: str, *, browser: str, status: int = 200) -> Response:
         answer = Response(html, status_code=status, media_type="text/html", headers=_PAGE)
-        if browser != request.cookies.get("answer"):
-            self._cookie(answer, "answer", browser, seconds=86_400)
+        self._cookie(answer, "answer", browser, seconds=86_400)  # from now on: a form is good for a day
         return answer
 
     def _said(self, request: Request, name: str, status: int, *, up: str) -> Response:
