@@ -35,6 +35,7 @@ NOTICE: Final = "notices/1"
 READER: Final = "mara.miller@mail.example"
 
 _ANNA, _BEN, _CARLA, _LEGAL = PEOPLE
+_ORDER = "X-Order"
 _LOOK_EVERY = 0.3
 _GIVE_UP_AFTER = 90.0
 _LINK = re.compile(r"https?://\S+?/review/[A-Za-z0-9._-]+")
@@ -81,6 +82,7 @@ def letter_flow(channel: Mapping[str, Any], domain: str) -> dict[str, Any]:
         "service": SERVICE,
         "template": "letter",
         "hold": True,
+        "external_id_header": _ORDER,
         "channels": [dict(channel)],
     }
 
@@ -160,7 +162,8 @@ class Reviewers:
     async def _start_letter(self, *, amount_cents: int, key: str) -> None:
         record = letter(amount_cents=amount_cents, clauses=(_CLAUSE,), key=key, type="regulatory_letter")
         async with exstream(self.house.settings) as client:
-            await client.inputs().batch(SERVICE, orjson.dumps({"customers": [record]}))
+            order = {_ORDER: "terms-2027"}
+            await client.inputs().batch(SERVICE, orjson.dumps({"customers": [record]}), headers=order)
 
     # What people do
 
