@@ -85,9 +85,9 @@ class Pages:
         return found
 
     def word_for_all(self, sheets: Sequence[Sheet], browser: str) -> str:
-        """The word of a form that answers every case of a mail that can be answered; empty where none can."""
+        """The word of a form for all cases of a mail that can be answered; empty where there are not several."""
         forms = [f"{sheet.number} {sheet.form.word}" for sheet in sheets if sheet.form is not None]
-        return self._links.sign("all", browser, *forms) if forms else ""
+        return self._links.sign("all", browser, *forms) if len(forms) > 1 else ""
 
     async def answer_all(self, sheets: Sequence[Sheet], posted: Posted, *, browser: str) -> Outcome:
         """Let one form count for every case that can be answered, each by itself.
