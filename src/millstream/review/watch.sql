@@ -17,7 +17,7 @@ WHERE kind IN ('resource', 'flow_step') AND state IN ('open', 'changes') AND dom
 SELECT DISTINCT ON (policy) id, policy, state, hash, step_state FROM review
 WHERE kind = :kind AND domain = :domain AND ref = :ref ORDER BY policy, id DESC;
 
--- name: replaced
+-- name: replaced^
 -- Held flow steps for which changes were asked, and of which another one is the new edition.
 SELECT id FROM review
 WHERE kind = 'flow_step' AND domain = :domain AND policy = :policy AND state = 'changes' AND ref <> :ref
