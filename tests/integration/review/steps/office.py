@@ -10,7 +10,7 @@ from typing import Any
 from exstream_site import Site, customer
 from step_desk import client_of
 
-from millstream.app.reviewing import ask
+from millstream.app.review import ask
 from millstream.app.watching import read
 from millstream.communication.model import Communication, Document, Mode, Need, Recipient
 from millstream.communication.model import Policy as RunPolicy

@@ -164,7 +164,6 @@ async def test_after_a_wish_for_changes_the_same_again_is_a_question_of_its_own(
     await office.carry()
     await office.edit(STATEMENT, state="REVIEW")
     await office.look()
-    await office.look()
     again = await number_of(office, STATEMENT)
     assert (await office.review(number)).state is State.CANCELLED
     assert (await office.review(again)).state is State.OPEN
@@ -219,6 +218,59 @@ async def test_a_question_opened_by_hand_ends_as_well(office_of) -> None:
     assert (await office.review(number)).state is State.APPROVED
 
 
+async def test_what_exstream_refused_is_asked_about_again_when_it_was_taken_back_and_handed_in(office: Office) -> None:
+    number = await opened(office, "Collection letter")
+    await office.answer(number, Verdict.APPROVE)
+    await office.carry()
+    assert await office.step_state(number) == "refused"
+    await office.look()
+    await office.edit("Collection letter", state="DRAFT", locked_by=None)
+    await office.look()
+    await office.edit("Collection letter", state="REVIEW")
+    await office.look()
+    again = await number_of(office, "Collection letter")
+    assert (again != number, (await office.review(again)).state) == (True, State.OPEN)
+    assert [state for _, _, state in await office.wishes()] == ["cancelled"]
+
+
+async def test_what_is_taken_back_in_exstream_lets_nothing_pass_that_waited_for_it(office_of) -> None:
+    office = await office_of(policies={"releases": {"concerns": "resource"}, "brand": {"concerns": "resource"}})
+    first = await opened(office, INTEREST)
+    second = await number_of(office, INTEREST, "brand")
+    await office.answer(first, Verdict.APPROVE)
+    await office.edit(INTEREST, state="DRAFT", by="author@exstream.role")
+    await office.look()
+    await office.carry()
+    assert ((await office.review(second)).state, await office.wishes()) == (State.CANCELLED, [])
+    assert [(who, told["what"]) for who, told in await office.told(first)] == [(ANNA, "refused")]
+    await office.edit(INTEREST, state="REVIEW")
+    await office.look()
+    for policy, old in (("releases", first), ("brand", second)):
+        again = await number_of(office, INTEREST, policy)
+        assert (again != old, (await office.review(again)).state) == (True, State.OPEN)
+
+
+async def test_what_is_handed_in_again_as_it_was_waits_for_every_policy(office_of) -> None:
+    office = await office_of(policies={"releases": {"concerns": "resource"}, "brand": {"concerns": "resource"}})
+    first = await opened(office, INTEREST)
+    second = await number_of(office, INTEREST, "brand")
+    await office.answer(first, Verdict.APPROVE)
+    await office.answer(second, Verdict.CHANGE, "a larger font")
+    await office.carry()
+    await office.look()
+    await office.edit(INTEREST, state="REVIEW")
+    await office.look()
+    await office.carry()
+    assert (await office.resource(INTEREST))["state"] == "REVIEW"
+    await office.answer(await number_of(office, INTEREST, "brand"), Verdict.APPROVE)
+    again = await number_of(office, INTEREST)
+    if again != first:
+        await office.answer(again, Verdict.APPROVE)
+    await office.carry()
+    assert (await office.resource(INTEREST))["state"] == "APPROVED"
+    assert [verb_state for *_, verb_state in await office.wishes()] == ["done", "done"]
+
+
 # Domains that approve in levels
 
 GROUPS = [{"roles": [{"role": "legal", "level": 1}, {"role": "brand", "level": 2}]}]
@@ -239,6 +291,21 @@ async def test_exstreams_levels_are_asked_one_after_the_other(office_of) -> None
     await office.carry()
     assert (await office.resource(STATEMENT))["state"] == "APPROVED"
     assert (await office.step_state(number), await office.calls("resources.set_state")) == ("done", 2)
+
+
+async def test_who_approves_depends_on_the_resources_type(office_of) -> None:
+    groups = [
+        {"types": ["exstrdocument"], "roles": [{"role": "legal", "level": 1}]},
+        {"types": ["exstrparagraph"], "roles": [{"role": "nobody", "level": 1, "email": "Ben@bank.example"}]},
+    ]
+    office = await office_of(
+        policies={"releases": {"concerns": "resource", "stages": [{"exstream": True}]}},
+        domains=[{"name": "bank", "workflow": "ADVANCED", "groups": groups}],
+    )
+    await office.add("A paragraph", type="exstrparagraph", content="x")
+    for name, address in ((STATEMENT, "legal@bank.example"), ("A paragraph", BEN)):
+        review = await office.review(await opened(office, name))
+        assert [seat.address for seat in review.waiting()] == [address]
 
 
 async def test_a_level_that_is_left_to_others_is_not_asked_about_again(office_of) -> None:
@@ -366,6 +433,12 @@ async def test_exstream_away_loses_nothing(office: Office) -> None:
     await office.watch.sweep()
     await office.watch.sweep()
     assert await office.reviews() == []
+    await office.watch.sweep()
+    assert len(await office.reviews()) == 4
+
+
+async def test_an_account_without_a_view_of_what_runs_still_watches_resources(office_of) -> None:
+    office = await office_of(clients={"millstream": {"rights": ["DESIGN", "APPROVE"]}})
     await office.watch.sweep()
     assert len(await office.reviews()) == 4
 
