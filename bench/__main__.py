@@ -23,6 +23,7 @@ import intake_smtp
 import next_step
 import reading
 import review
+import review_corpus
 import scale
 import throughput
 from process import BenchFailed, started
@@ -56,6 +57,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "mailbox.first_sync": lambda: reading.first_sync(reading.Plan(letters=wish.letters)),
         "mailbox.push": lambda: reading.push(reading.Plan()),
         "mailbox.idle": lambda: reading.idle(reading.Plan()),
+        "review.corpus": lambda: review_corpus.measure(review_corpus.Plan()),
         "exstream.next_step": lambda: next_step.measure(next_step.Plan()),
         "review.sweep": lambda: review.sweep(review.Plan()),
     }

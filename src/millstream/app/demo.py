@@ -185,7 +185,7 @@ connections = 400
 [senders]
 name = "Example Bank"
 reply_to = "statements-01@{DOMAIN}"
-pools = {{ default = [{pool}] }}
+pools = {{ default = [{pool}], review = ["reviews@{DOMAIN}"] }}
 
 [delivery]
 heartbeat_seconds = 1

@@ -80,26 +80,30 @@ class Incoming:
     folder: Path
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     port: int = field(default_factory=_free_port)
+    smtp_port: int = field(default_factory=_free_port)
     told: dict[str, Any] = field(default_factory=dict)
-    """What the Exstream sandbox says of itself; empty without one."""
+    """What the Exstream sandbox says of itself."""
     control: Sandbox | None = None
+    shelves: tuple[str, ...] = ()
+    """Options of the Exstream sandbox: what lies there besides."""
+    base_url: str = ""
+    """Of our web server, once it is up."""
     composed: int = 0
     arrived: int = 0
 
     async def begin(self, stack: AsyncExitStack, session: aiohttp.ClientSession) -> None:
-        """Start the Exstream sandbox, where the door leads to it."""
-        if self.door is Door.DRIVER:
-            return
-        server = Process(["sandbox", "exstream", "--json"], self.folder / "exstream.log")
+        """Start the Exstream sandbox."""
+        server = Process(["sandbox", "exstream", *self.shelves, "--json"], self.folder / "exstream.log")
         self.told = await server.start(answers=True)
         stack.push_async_callback(server.stop)
         self.control = Sandbox(self.told["url"], session)
 
     def settings(self) -> str:
         """What a user would write into the configuration to connect Exstream through this door."""
-        if self.door is Door.DRIVER:
-            return ""
         return f"""
+[web]
+port = {self.port}
+
 [exstream]
 mode = "local"
 orchestration_url = "{self.told["orchestration_url"]}"
@@ -125,16 +129,13 @@ run = "{SERVICE}"
 """
             case Door.HTTP:
                 return f"""
-[web]
-port = {self.port}
-
 [intake_http]
 tokens = {{ {_CALLER} = "{self.secret}" }}
 """
             case Door.SMTP:
                 return f"""
 [intake_smtp]
-port = {self.port}
+port = {self.smtp_port}
 run = "{SERVICE}"
 """
             case _:
@@ -157,13 +158,16 @@ per = "flow"
         if self.control is None:
             return
         self._tree.mkdir(exist_ok=True)
-        command = {Door.HTTP: "web", Door.SMTP: "smtp"}.get(self.door)
-        address = ""
-        if command:
+        commands = ["web", *(["smtp"] if self.door is Door.SMTP else [])]
+        for command in commands:
             arguments = ["--config", str(settings_file), command, "--json"]
             server = _Server(arguments, self.folder / f"{command}.log")
-            address = await server.start(_DEATH if dies else {})
+            own = command == ("smtp" if self.door is Door.SMTP else "web")
+            address = await server.start(_DEATH if dies and own and self.door in {Door.HTTP, Door.SMTP} else {})
             stack.push_async_callback(server.stop)
+            self.base_url = address if command == "web" else self.base_url
+        if self.door is Door.DRIVER:
+            return
         await self.control.post(
             "flows",
             {
@@ -172,19 +176,25 @@ per = "flow"
                 "service": SERVICE,
                 "template": "statement",
                 "customers_per_flow": 40,
-                "channels": [self._channel(address)],
+                "channels": [self.channel],
             },
         )
 
-    def _channel(self, address: str) -> dict[str, Any]:
+    @property
+    def channel(self) -> dict[str, Any]:
+        """Where Exstream's output goes, so that it comes in by this door."""
         match self.door:
             case Door.FOLDER:
                 return {"type": "file", "directory": str(self._tree)}
             case Door.HTTP:
                 headers = {"Authorization": f"Bearer {self.secret}"}
-                return {"type": "https", "url": f"{address}/api/v1/communications?run={SERVICE}", "headers": headers}
+                return {
+                    "type": "https",
+                    "url": f"{self.base_url}/api/v1/communications?run={SERVICE}",
+                    "headers": headers,
+                }
             case Door.SMTP:
-                return {"type": "smtp", "host": "127.0.0.1", "port": self.port}
+                return {"type": "smtp", "host": "127.0.0.1", "port": self.smtp_port}
             case _:
                 return {"type": "retained"}
 

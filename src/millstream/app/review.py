@@ -21,7 +21,8 @@ from millstream.review.people import People
 from millstream.review.policy import PolicyBook, Site
 from millstream.review.policy_load import load
 from millstream.review.ports import Approvers
-from millstream.review.steps import Steps, StepWish
+from millstream.review.steps import Steps
+from millstream.review.wishes import StepWish
 from millstream.storage.pool import Connection
 
 KEY_FILE: Final = "review.key"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from millstream.app.house import House
 from millstream.app.review import open_desk, review_drill, review_options, reviews_on
+from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
 from millstream.gmail import Gmail
@@ -19,10 +20,12 @@ from millstream.review.options import Point
 from millstream.review.papers import TICK as PAPERS_TICK
 from millstream.review.papers import Papers
 from millstream.review.replies import Replies
+from millstream.review.watched import Levels
 from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 
 _DUE_EVERY = 1.0
+_LOST_EVERY = 5.0
 _GATHER_EVERY = 0.5
 _WITHDRAW_EVERY = 15.0
 _HOLDS_EVERY = 0.25
@@ -43,13 +46,15 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     Raises:
         BadPolicy: policy files cannot be used.
         ConfigError: the pool that asks has no mailbox.
+        ExstreamError: what its tokens need is not set.
     """
     if not reviews_on(house.settings):
         # What was ordered before the policies were taken away is still carried out.
         yield Reviewing((_carrying(house),))
         return
     options = review_options(house.settings)
-    desk, steps = open_desk(house)
+    levels = Levels()
+    desk, steps = open_desk(house, approvers=levels)
     holds = Holds(house.pool)
     gathering = Gathering(
         house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
@@ -63,15 +68,20 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     )
     papers = Papers(house.pool, house.documents, gmail.mailbox)
     replies = Replies(desk, options.languages)
+    what_is_due = due.Due(house.pool, desk)
     sweeps = (
-        Sweep("reviews", _DUE_EVERY, due.Due(house.pool, desk).sweep),
+        Sweep("reviews", _DUE_EVERY, what_is_due.sweep),
+        Sweep("review_lost", _LOST_EVERY, what_is_due.lost),
         Sweep("review_mails", MAILING_TICK, mailing.send_due),
         Sweep("review_papers", PAPERS_TICK, papers.collect_due),
         Sweep("review_gathering", _GATHER_EVERY, gathering.sweep),
         Sweep("review_withdrawn", _WITHDRAW_EVERY, gathering.withdraw),
         _carrying(house),
     )
-    yield Reviewing(sweeps, (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners()))
+    async with watching(house, desk, steps, levels, every=options.watch) as looks:
+        yield Reviewing(
+            (*sweeps, *looks), (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners())
+        )
 
 
 def _carrying(house: House) -> Sweep:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from millstream import log
+from millstream.app import demo_reviews
 from millstream.app.demo import Arrived, Cast, Process, Sandbox, stage, write_driver, write_settings
 from millstream.app.demo_doors import Incoming, by_door
 from millstream.app.house import House, open_house
@@ -49,6 +50,7 @@ class Wish:
     door: Door
     stay: bool
     as_json: bool
+    reviews: bool = True
 
 
 @dataclass(slots=True)
@@ -76,12 +78,13 @@ def demo(  # noqa: PLR0913  a command has this many options
     intake: Annotated[
         Door, typer.Option(help="The door by which statements come from the Exstream sandbox; driver: without it.")
     ] = Door.PULL,
+    reviews: Annotated[bool, typer.Option(help="Whether people are asked about a template and two letters.")] = True,
     leave: Annotated[bool, typer.Option("--exit", help="End at once instead of staying up to be looked at.")] = False,
     json: Json = False,
 ) -> None:
     """Compose real statements, deliver them through a Gmail sandbox, and count what arrived."""
     log.set_up("error")
-    wish = Wish(_ALL if everyone else customers, faults, seed, intake, stay=not leave, as_json=json)
+    wish = Wish(_ALL if everyone else customers, faults, seed, intake, stay=not leave, as_json=json, reviews=reviews)
     outcome = work.run(lambda: _perform(wish), goes_on="the demo's folder is gone")
     if outcome["duplicates"] or outcome["missing"] > outcome["held"]:
         raise typer.Exit(frame.FAILED)
@@ -96,6 +99,8 @@ async def _perform(wish: Wish) -> dict[str, Any]:
     async with _play(wish) as play:
         await _deliver(play, console, interrupted)
         outcome = await _outcome(play, storm=wish.storm)
+        if wish.reviews and not interrupted.is_set():
+            outcome["reviews"] = await _reviewed(play, console)
         summary(console, outcome, _pages(play), play.addresses)
         if wish.stay and not interrupted.is_set():
             if wish.as_json:
@@ -124,8 +129,11 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
         key_file = folder / "service-account.json"
         key_file.write_bytes(await _key(session, url))
         incoming = Incoming(wish.door, folder)
+        if wish.reviews:
+            incoming.shelves = ("--settings", str(demo_reviews.sandbox_settings(folder)))
         await incoming.begin(stack, session)
-        settings_file = write_settings(folder, cast, url, key_file, storm=wish.storm, intake=incoming.settings())
+        sections = incoming.settings() + (demo_reviews.settings(folder, incoming.port) if wish.reviews else "")
+        settings_file = write_settings(folder, cast, url, key_file, storm=wish.storm, intake=sections)
         settings = load(settings_file)
         house = await stack.enter_async_context(open_house(settings))
         await house.lanes.register(settings.senders.pools)
@@ -182,6 +190,20 @@ async def _deliver(play: Play, console: Console, interrupted: asyncio.Event) -> 
     finally:
         intake.cancel()
         await asyncio.gather(intake, return_exceptions=True)
+
+
+async def _reviewed(play: Play, console: Console) -> dict[str, int]:
+    """A template and two letters are put to people; what came of it."""
+    console.print("three reviewers and the legal department answer now")
+    await play.sandbox.clear_faults()
+    control = play.incoming.control
+    assert control is not None  # noqa: S101  Incoming.begin makes it
+    flow = demo_reviews.letter_flow(play.incoming.channel, play.incoming.told["domain"])
+    await control.post("flows", flow)
+    browser = aiohttp.CookieJar(unsafe=True)  # as browsers do, also for an address in numbers
+    async with aiohttp.ClientSession(cookie_jar=browser) as session:
+        people = demo_reviews.Reviewers(play.house, play.sandbox, control, session, play.folder)
+        return await people.play()
 
 
 async def _scene(play: Play) -> Scene:
@@ -254,6 +276,6 @@ async def _key(session: aiohttp.ClientSession, url: str) -> bytes:
 def _sandbox_file(folder: Path, cast: Cast) -> Path:
     """The sandbox's settings: our domain and its sender mailboxes, everybody else is outside."""
     path = folder / "sandbox.toml"
-    listed = ", ".join(f'"{mailbox}"' for mailbox in cast.mailboxes)
+    listed = ", ".join(f'"{mailbox}"' for mailbox in [*cast.mailboxes, *demo_reviews.mailboxes()])
     path.write_text(f"mailboxes = [{listed}]\n", encoding="utf-8")
     return path

@@ -168,7 +168,8 @@ def _may_not_take(moves: Moves, address: str) -> Refusal | None:
 
 def _overruled(moves: Moves, said: Overruled) -> Refusal | None:
     review, by = moves.review, moves.canonical(said.by)
-    if review.state in {State.CANCELLED, State.SUPERSEDED}:
+    same = review.decision is not None and review.decision.verdict is said.verdict
+    if review.state in {State.CANCELLED, State.SUPERSEDED} or same:  # what is so already needs no second step
         return _ended(review)
     if not moves.who.may_overrule(moves.policy, by):
         return Refusal("not_allowed", {"by": by, "needs": "one of may_overrule"})

@@ -26,7 +26,7 @@ from millstream.composer import ComposerError
 from millstream.composer.mail import RenderedMail
 from millstream.drill import Drill
 from millstream.log import get_logger
-from millstream.review import render
+from millstream.review import markup, render
 from millstream.review.asked import Mail, mail_of
 from millstream.review.options import Point, ReviewOptions
 from millstream.review.policy import ALWAYS, Calendar
@@ -100,13 +100,14 @@ class Mailing(Statements):
             if len(rows) < _MOST:
                 return seen
 
-    async def rendered(self, mail_id: int) -> RenderedMail | None:
-        """A mail as it would be written now; None where there is none such."""
+    async def rendered(self, mail_id: int) -> tuple[RenderedMail, render.Extras] | None:
+        """A mail as it would be written now, with its optional parts; None where there is none such."""
         row = await self._one("SELECT * FROM review_mail WHERE id = %(mail)s", {"mail": mail_id})
         if row is None:
             return None
         mail = await self._gathered(row)
-        return await asyncio.to_thread(self._written, mail, await self._shown(mail), None)
+        written = await asyncio.to_thread(self._written, mail, await self._shown(mail), None)
+        return written, render.extras(mail, offer=self._offer, zones=self._zones)
 
     async def _send(self, row: Mapping[str, Any]) -> None:
         try:
@@ -182,7 +183,9 @@ class Mailing(Statements):
         return shown
 
     def _written(self, mail: Mail, shown: list[Shown], subject: str | None) -> RenderedMail:
-        return render.write(mail, shown, offer=self._offer, zones=self._zones, subject=subject)
+        written = render.write(mail, shown, offer=self._offer, zones=self._zones, subject=subject)
+        said = render.extras(mail, offer=self._offer, zones=self._zones).markup if self._options.markup else None
+        return written if said is None else replace(written, html=markup.embedded(written.html, said))
 
     async def _failed(self, row: Mapping[str, Any], error: Exception) -> None:
         """It is tried again, later each time; after so many times it is put aside for a person."""

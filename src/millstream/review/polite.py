@@ -11,6 +11,8 @@ from millstream.review.words import Lexicon, every_marked
 
 NAMES: Final = 3
 """Words of a name."""
+_CLOSINGS: Final = 4
+"""Greetings below each other: thanks, regards, a name, and what a program adds."""
 _BELOW: Final = 8
 """Lines of a signature that are looked at; words in one are twice as many at most."""
 
@@ -18,9 +20,8 @@ _BELOW: Final = 8
 def body_of(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     """Without salutation, closing greeting, names and signature."""
     sheet = _without_rule(sheet)
-    shorter = _without_closing(sheet, lexicons)
-    while shorter is not sheet:
-        sheet, shorter = shorter, _without_closing(shorter, lexicons)
+    for _ in range(_CLOSINGS):
+        sheet = _without_closing(sheet, lexicons)
     return trimmed(_without_greeting(trimmed(sheet), lexicons))
 
 
@@ -150,7 +151,11 @@ def _is_signature(sheet: Sheet, begin: int, end: int, lexicons: Sequence[Lexicon
         for before, token in zip(("", *words), sheet.tokens[begin:end], strict=False)
         if not _given(token) and not (token.said == "of" and before in _OFFICES)
     ]
-    return not any(one[name].within(bare) for one in lexicons for name in _TURNING)
+    if any(one[name].within(bare) for one in lexicons for name in _TURNING):
+        return False
+    return not any(
+        one[name].longest(words, at) > 1 for one in lexicons for name in _TURNING for at in range(len(words))
+    )
 
 
 _TURNING: Final = (

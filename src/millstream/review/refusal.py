@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from millstream.review.model import Verdict
@@ -13,19 +14,37 @@ _FEW: Final = 3
 """Words without any that is known may still be of a language."""
 
 
-def headed(
-    words: Sequence[str], one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool
-) -> tuple[Verdict, int, bool] | None:
-    """The verdict with which a text begins, or that its last sentence is; where the rest begins; whether of all."""
-    at = _skipped(words, 0, one, lexicons)
-    if found := _head(words, at, one, item=item):
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A verdict found, and where."""
+
+    verdict: Verdict
+    begin: int
+    end: int
+    bare: bool = False
+    """A mere no."""
+    everything: bool = False
+    """Of all cases, in so many words."""
+    last: bool = False
+    """It is the last sentence; what it is about stands above it."""
+
+    def beside(self, words: Sequence[str]) -> Sequence[str]:
+        """All the rest of the text."""
+        return words[: self.begin] if self.last else words[self.end :]
+
+
+def headed(words: Sequence[str], one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool) -> Head | None:
+    """The verdict with which a text begins, or that its last sentence is."""
+    found = _head(words, _skipped(words, 0, one, lexicons), one, item=item)
+    if found is not None:
         return found
     begin = max((n + 1 for n, word in enumerate(words) if word in {STRONG, LINE}), default=0)
-    if begin and begin < len(words):
-        found = _head(words, _skipped(words, begin, one, lexicons), one, item=False)
-        if found and only(words[found[1] :], one, lexicons) and one.language in _tongues(words[:begin]):
-            return found[0], len(words), found[2]
-    return None
+    if not 0 < begin < len(words):
+        return None
+    found = _head(words, _skipped(words, begin, one, lexicons), one, item=False)
+    if found is None or not only(words[found.end :], one, lexicons):
+        return None
+    return replace(found, begin=begin, last=True)
 
 
 def _skipped(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> int:
@@ -45,19 +64,20 @@ def _skipped(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lex
 _VERDICTS: Final = ("reject", "reject_open", "reject_all", "no", "change", "change_open", "approve", "approve_all")
 
 
-def _head(words: Sequence[str], at: int, one: Lexicon, *, item: bool) -> tuple[Verdict, int, bool] | None:
+def _head(words: Sequence[str], at: int, one: Lexicon, *, item: bool) -> Head | None:
     if at >= len(words):
         return None
-    best: tuple[int, Verdict, bool] | None = None
-    known = max((one[name].longest(words, at) for name in ("approve", "approve_all", "filler")), default=0)
+    best: Head | None = None
+    reach = at + max(one[name].longest(words, at) for name in ("approve", "approve_all", "filler"))
     for name, verdict in _HEADS:
         for length in one[name].lengths(words, at):
-            if length <= known or (best and length <= best[0]):
+            end = at + length
+            if end <= reach:
                 break
-            if _may_end(words, at + length, one, name, item=item):
-                best = (length, verdict, name == "reject_all")
+            if _may_end(words, end, one, name, item=item):
+                best, reach = Head(verdict, at, end, bare=name == "no", everything=name == "reject_all"), end
                 break
-    return (best[1], at + best[0], best[2]) if best else None
+    return best
 
 
 _HEADS: Final = (
@@ -81,35 +101,50 @@ def _may_end(words: Sequence[str], end: int, one: Lexicon, name: str, *, item: b
     return bool(one["opener"].longest(words, end)) or (item and one["fault"].within(words[end:]))
 
 
-def taken_back(words: Sequence[str], rest: int, verdict: Verdict, one: Lexicon) -> str:
-    """What stands against the verdict, as a word; empty where nothing does."""
-    after, sentence = words[rest:], _until_stop(words, rest)
-    bare = _bare(words, rest, one)
-    loose = verdict is Verdict.CHANGE or bare
-    other = ("reject", "reject_open", "no") if verdict is Verdict.CHANGE else ("change", "change_open")
-    begun = (begin for begin in _sentences(words, rest) if one["condition"].longest(words, begin))
+def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -> str:
+    """What stands against the verdict, as a word; empty where nothing does. `alone`: nothing is said beside it."""
+    beside = head.beside(words)
+    sentence = words if head.last else _until_stop(words, head.end)
+    wishes = head.verdict is Verdict.CHANGE
+    other = ("reject", "reject_open", "no") if wishes else ("change", "change_open")
+    begun = (begin for begin in _sentences(words, head.end) if one["condition"].longest(words, begin))
     found = {
         "trailing": TRAILING in words,
         "hedged": one["hedge"].within(words),
         "hearsay": one["hearsay"].within(sentence),
         "conditional": one["condition"].within(sentence) or next(begun, None) is not None,
-        "contradicting": _affirms(after, one, "approving")
-        or (bare and _affirms(after, one, "soft"))
-        or _begins(words, rest, one, other),
-        "denied": loose and one["denial"].within(after),
+        "contradicting": _affirms(beside, one, "approving")
+        or ((head.bare or head.last) and _affirms(beside, one, "soft"))
+        or _begins(beside, one, other),
+        # After a mere no: what is not said to be wrong may as well be praise. "No, I like it."
+        "no_fault": head.bare and not alone and not _faults(beside, one),
+        "denied": ((wishes or head.bare or head.last) and one["denial"].within(beside))
+        or (wishes and _none(beside, one)),
     }
     return next((why for why, so in found.items() if so), "")
 
 
-def _begins(words: Sequence[str], rest: int, one: Lexicon, names: Sequence[str]) -> bool:
+def _faults(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether something is said to be wrong."""
+    if one["because"].longest(words, 0):
+        return True
+    return any(
+        not any(one["negation"].longest((word,), 0) for word in _near(words, at, -1))
+        for at in range(len(words))
+        if one["fault"].longest(words, at)
+    )
+
+
+def _none(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether it is said that there are none: `Changes: none`."""
+    first = next((at for at, word in enumerate(words) if word not in STOPS), len(words))
+    return bool(one["negation"].longest(words, first))
+
+
+def _begins(words: Sequence[str], one: Lexicon, names: Sequence[str]) -> bool:
     """Whether another verdict begins there, or behind a stop."""
-    places = (rest, *(at + 1 for at in range(rest, len(words)) if words[at] in STOPS))
+    places = (0, *(at + 1 for at, word in enumerate(words) if word in STOPS))
     return any(one[name].longest(words, at) for at in places for name in names)
-
-
-def _bare(words: Sequence[str], rest: int, one: Lexicon) -> bool:
-    """Whether the head is a mere no."""
-    return any(one["no"].longest(words, at) and at + one["no"].longest(words, at) == rest for at in range(rest))
 
 
 def _until_stop(words: Sequence[str], begin: int) -> Sequence[str]:
@@ -172,9 +207,3 @@ def only(words: Sequence[str], one: Lexicon, lexicons: Sequence[Lexicon]) -> boo
         else:
             return False
     return True
-
-
-def before(words: Sequence[str], one: Lexicon, lexicons: Sequence[Lexicon]) -> bool:
-    """Whether a text whose last sentence is the verdict says why above it."""
-    at = _skipped(words, 0, one, lexicons)
-    return _head(words, at, one, item=False) is None

@@ -195,7 +195,7 @@ class Replies:
     async def _automatic(self, conn: Connection, reply: Reply) -> None:
         """The first one is noted. None is ever answered."""
         for case in reply.cases:
-            row = await queries.noted(conn, review_id=case.review_id, address=reply.sender, why="automatic")
+            row = await queries.noted(conn, review_id=case.review_id, address=self._known(reply), why="automatic")
             if not row["noted"]:
                 await self._note(conn, reply, case, "automatic")
 
@@ -207,8 +207,7 @@ class Replies:
 
     async def _of_somebody(self, conn: Connection, reply: Reply) -> None:
         """It comes from whom it says. Are they asked?"""
-        person = self._desk.people.person(reply.sender)
-        known = person.address if person else reply.sender
+        known = self._known(reply)
         sat, strange = list[_Sat](), list[Case]()
         for case in reply.cases:
             stored = await self._desk.stored(conn, case.review_id)
@@ -221,6 +220,11 @@ class Replies:
             await self._beside(conn, replace(reply, cases=tuple(strange)), "stranger", to=reply.address)
         if sat:
             await self._of_asked(conn, reply, sat)
+
+    def _known(self, reply: Reply) -> str:
+        """Whoever wrote, by the address that policies know them by."""
+        person = self._desk.people.person(reply.sender)
+        return person.address if person else reply.sender
 
     # What somebody says who is asked
 
@@ -304,9 +308,8 @@ class Replies:
     async def _note(
         self, conn: Connection, reply: Reply, case: Case, why: str, *, verdict: Verdict | None = None, reading: str = ""
     ) -> None:
-        person = self._desk.people.person(reply.sender)
         said = Uncounted(
-            address=person.address if person else reply.sender,
+            address=self._known(reply),
             why=why,
             words=reply.words,
             how=How.MAIL,

@@ -108,10 +108,29 @@ def test_of_a_mail_about_several_nothing_is_taken_where_one_is_unclear(text: str
     assert (understood.verdict, understood.cases) == (None, ())
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " \n ", "аpproved", "> approved", "\u200b", "???", "…", "ok...", "💣", "approved 💣", '"approved"', "Approve | Reject", "A" * 200_000, "approved " * 400, "ok\x00\ufffenot", "approved\u037e", "1" * 5000],
-)  # fmt: skip
+RUBBISH = (
+    *("", " \n ", "\u200b", "???", "\u2026", "ok...", "\U0001f4a3", "approved \U0001f4a3", "1" * 5000, "A" * 200_000),
+    *(
+        "\u0430pproved",
+        "> approved",
+        '"approved"',
+        "Approve | Reject",
+        "Approve\nReject",
+        "Approve\nReject\nYes, I reject",
+    ),
+    *(
+        "Approve\nReject\nYes, I reject",
+        "approved " * 400,
+        "ok\x00\ufffenot",
+        "approved\u037e",
+        "\u202edevorppa",
+        "a\u0335pproved",
+        "no " * 500,
+    ),
+)
+
+
+@pytest.mark.parametrize("text", RUBBISH, ids=lambda text: repr(text)[:40])
 def test_rubbish_decides_nothing(text: str) -> None:
     understood = understand(text, LANGUAGES)
     assert (understood.verdict, understood.cases) == (None, ())

@@ -243,6 +243,16 @@ def test_only_those_with_the_right_overrule() -> None:
     assert {each.seat.address for each in case.of(Tell)} == {ANNA, BEN, CARL}
 
 
+def test_a_decision_is_overruled_by_another_one_and_not_by_the_same() -> None:
+    case = Case(book({"people": {"may_overrule": ["risk"]}}))
+    case.says(ANNA, NO, "no")
+    assert case.tell(Overruled(RISK, NO, "no, indeed", How.COMMAND)) == "decided"
+    assert case.tell(Overruled(RISK, OK, "", How.COMMAND)) == "approved"
+    assert case.tell(Overruled(RISK, OK, "", How.COMMAND)) == "decided"
+    [decided] = [seat for seat in case.review.seats if seat.answered]
+    assert (decided.address, case.review.round, case.review.decision and case.review.decision.round) == (ANNA, 2, 2)
+
+
 def test_a_seat_is_handed_on_by_its_holder_or_by_who_may() -> None:
     case = Case(book({"people": {"may_reassign": ["risk"]}}))
     assert case.tell(Reassigned(ANNA, LEGAL, BEN)) == "not_allowed"
