@@ -13,7 +13,7 @@ WHERE subject = :subject AND starts_with(key, :key) ORDER BY id FOR UPDATE;
 
 -- name: lock_orders
 -- What a round means for deliveries, locked for the same reason.
-SELECT moved, done_at FROM hold_order WHERE review_id = :id AND round = :round FOR UPDATE;
+SELECT begun_at, done_at FROM hold_order WHERE review_id = :id AND round = :round FOR UPDATE;
 
 -- name: take_back_steps!
 -- What a round asked for is asked for no more. One that was refused could be tried again by a person, so it goes as well.
@@ -27,7 +27,7 @@ SELECT audit_append(json_agg(json_build_object('actor', :actor::text, 'kind', 's
 
 -- name: take_back_orders!
 -- The same for deliveries.
-DELETE FROM hold_order WHERE review_id = :id AND round = :round AND moved = 0 AND done_at IS NULL;
+DELETE FROM hold_order WHERE review_id = :id AND round = :round AND begun_at IS NULL AND done_at IS NULL;
 
 -- name: step_state^
 -- How far the step of a review was.
