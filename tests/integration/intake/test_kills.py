@@ -21,6 +21,10 @@ poll_seconds = 0.1
 pool = "p"
 lease_seconds = 1.0
 
+[delivery]
+heartbeat_seconds = 0.3
+stalled_after_seconds = 1.5
+
 [gmail]
 auth = "static"
 static_token = "none"
