@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, whatever import mode the suite runs in
 
@@ -25,6 +26,10 @@ from millstream.storage.pool import Pool, open_pool
 _TEMPLATE = "millstream_template"
 _numbers = itertools.count(1)
 _ports = (20_000 + (os.getpid() * 97 + number) % 12_000 for number in itertools.count())
+
+# How long an example takes tells of the machine's load, not of the code; pytest's own timeout ends what hangs.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 Eventually = Callable[..., Awaitable[Any]]
 
