@@ -174,7 +174,7 @@ class Watch:
                 await self._guarded(domain, each.id, partial(self._put, domain, each, new=each.id not in marks))
         for row in waiting:
             if row["ref"] not in listed:
-                await self._guarded(domain, f"gone:{row['id']}", partial(self._gone, domain, kind, row))
+                await self._guarded(domain, _gone_key(row), partial(self._gone, domain, kind, row))
         if walked.complete:
             async with transaction(self._pool) as conn:
                 await queries.forget(conn, **place, listed=list(listed))
@@ -189,9 +189,9 @@ class Watch:
     async def _guarded(self, domain: str, number: str, work: Callable[[], Awaitable[None]]) -> None:
         """One that fails harms no other; where Exstream or the database is away all of them wait."""
         now, key = asyncio.get_running_loop().time(), (domain, number)
-        if self._put_off.get(key, 0.0) > now or not await self._hold():
+        self._put_off = {each: until for each, until in self._put_off.items() if until > now}
+        if key in self._put_off or not await self._hold():
             return
-        self._put_off.pop(key, None)
         try:
             await work()
         except DatabaseError:
@@ -346,7 +346,7 @@ class Watch:
         by = _ours(asked, kind, standing)
         happening = _happening(kind, standing, by, changes=row["state"] == State.CHANGES)
         if happening is None:  # what waits for a new edition may do so for weeks
-            self._put_off[domain, f"gone:{row['id']}"] = asyncio.get_running_loop().time() + _AGAIN
+            self._put_off[domain, _gone_key(row)] = asyncio.get_running_loop().time() + _AGAIN
             return
         async with transaction(self._pool) as conn:
             await self._desk.lock(conn, [row["id"]])
@@ -375,6 +375,10 @@ def _ours(asked: Sequence[Mapping[str, Any]], kind: SubjectKind, standing: Stand
         if did:
             return f"{step['actor']} (review {step['id']})"
     return None
+
+
+def _gone_key(row: Mapping[str, Any]) -> str:
+    return f"gone:{row['id']}:{row['version']}:{row['step_state']}"
 
 
 def _place(subject: Subject) -> dict[str, str]:
