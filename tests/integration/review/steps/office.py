@@ -10,7 +10,7 @@ from typing import Any
 from exstream_site import Site, customer
 from step_desk import client_of
 
-from millstream.app.reviewing import ask
+from millstream.app.review import ask
 from millstream.app.watching import read
 from millstream.drill import Drill
 from millstream.exstream import Exstream
