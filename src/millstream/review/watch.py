@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiosql
 
-from millstream.exstream.errors import ExstreamError, Refused
+from millstream.exstream.errors import ExstreamError, Refused, Unclear
 from millstream.exstream.model import Domain, StepStatus
 from millstream.exstream.paging import Walked
 from millstream.log import get_logger
@@ -52,6 +52,9 @@ _PENDING: Final = frozenset({"due", "unclear"})
 _ORIGIN: Final = "exstream"
 _DOMAINS_EVERY = 300.0
 _AGAIN = 60.0
+_IN_A_ROW = 3
+"""So many things in a row that Exstream has no clear answer about: it is away, and not they are broken."""
+_LISTS = frozenset({"resources.list", "flow-steps.list"})
 _ENOUGH = 40
 """Characters of one of our comments by which it is known again, should Exstream keep no more of it."""
 _KINDS = (SubjectKind.RESOURCE, SubjectKind.FLOW_STEP)
@@ -125,6 +128,7 @@ class Watch:
         self._domains_due = 0.0
         self._put_off: dict[tuple[str, str], float] = {}
         self._away = False
+        self._unclear = 0
 
     async def sweep(self) -> None:
         """Look, where this process has the duty. Exstream being away is no failure: the next sweep looks again.
@@ -194,10 +198,15 @@ class Watch:
             return
         try:
             await work()
+            self._unclear = 0
         except DatabaseError:
             raise
         except ExstreamError as error:
-            if not isinstance(error, Refused):
+            # A server that fails about one thing of many (500, a broken connection) must not hide all others.
+            self._unclear += isinstance(error, Unclear)
+            alone = isinstance(error, Unclear) and self._unclear < _IN_A_ROW and error.operation not in _LISTS
+            if not isinstance(error, Refused) and not alone:
+                self._unclear = 0
                 raise
             log.warning("review.watch_refused", domain=domain, id=number, error=str(error), again_in=_AGAIN)
             self._put_off[key] = now + _AGAIN
