@@ -208,6 +208,18 @@ class Steps:
             await self._cancel(conn, review.id, review.round, by="exstream", why=why, states=("due", "failed"))
         return True
 
+    async def give_up(self, conn: Connection, review: Review, *, why: str) -> None:
+        """What has let a thing pass, and waits for this review, waits in vain: the thing is not there any more.
+
+        The caller holds this review's lock, and has written nothing.
+        """
+        waiting = await self._gates(conn, review, "waiting")
+        await self.desk.lock(conn, waiting)
+        for each in waiting:
+            stored = await self.desk.stored(conn, each)
+            action = "Nothing: it is put to people again when it is handed in again"
+            await self._refused(conn, stored.review, "refused", {"error": why, "action": action})
+
     # What comes of it
 
     def listeners(self) -> dict[str, Listener]:

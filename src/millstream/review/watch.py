@@ -70,6 +70,9 @@ class Withdraws(Protocol):
     async def withdraw(self, conn: Connection, review: Review, *, why: str) -> bool:
         """Ask no more for what a decision asked for; False where it has begun."""
 
+    async def give_up(self, conn: Connection, review: Review, *, why: str) -> None:
+        """Nothing passes any more of what waited for this review."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -153,7 +156,8 @@ class Watch:
             waiting = {row["domain"] async for row in queries.domains(conn)}
         for domain in dict.fromkeys((*self._domains, *sorted(waiting))):
             for kind in _KINDS:
-                await self._look_at(domain, kind)
+                # An account may have a right to one and not to the other.
+                await self._guarded(domain, f"list:{kind}", partial(self._look_at, domain, kind))
 
     async def _look_at(self, domain: str, kind: SubjectKind) -> None:
         place = {"domain": domain, "kind": kind}
@@ -166,11 +170,11 @@ class Watch:
         walked = Walked()
         listed = {each.id: each for each in await self._list(domain, kind, walked)}
         for each in listed.values():
-            if marks.get(each.id) != each.mark:
+            if not each.mark or marks.get(each.id) != each.mark:
                 await self._guarded(domain, each.id, partial(self._put, domain, each, new=each.id not in marks))
         for row in waiting:
             if row["ref"] not in listed:
-                await self._guarded(domain, row["ref"], partial(self._gone, domain, kind, row))
+                await self._guarded(domain, f"gone:{row['id']}", partial(self._gone, domain, kind, row))
         if walked.complete:
             async with transaction(self._pool) as conn:
                 await queries.forget(conn, **place, listed=list(listed))
@@ -232,8 +236,7 @@ class Watch:
     async def _put(self, domain: str, listed: Listed, *, new: bool) -> None:
         """Put it to the people of every policy that asks about it."""
         seen = await self._watched.seen(domain, listed)
-        key = f"{listed.id} {listed.mark}"
-        looked = Looked(listed.kind, key, domain, seen.fields, today=datetime.now(UTC).date())
+        looked = Looked(listed.kind, listed.edition, domain, seen.fields, today=datetime.now(UTC).date())
         asking = self._sampler.asking(looked)
         place = _place(seen.subject)
         async with transaction(self._pool) as conn:
@@ -266,8 +269,9 @@ class Watch:
                 done = await self._ended(conn, stored, newest, look)
                 if done is not None:
                     return done
-        async with transaction(self._pool) as conn:
-            await self._desk.open(conn, policy, seen.subject, look.content, author=seen.author, origin=_ORIGIN)
+        if policy in self._desk.book.policies:
+            async with transaction(self._pool) as conn:
+                await self._open(conn, policy, look)
         return True
 
     @staticmethod
@@ -292,13 +296,16 @@ class Watch:
                 await self._desk.about(conn, review.id, seen.subject)
             await self._desk.apply(conn, review.id, NewContent(look.content, seen.author))
         elif review.state is State.CHANGES and stored.step_state != "refused":
-            # The machine knows new content alone, so what comes again as it was is another question.
+            # The machine knows new content alone, so what comes again as it was is another question; in one
+            # transaction, so that nobody finds a moment in which the policy asks nothing.
             who = seen.author[-1] if seen.author else _ORIGIN
             await self._desk.apply(conn, review.id, Cancelled(who, "it was handed in again as it was"))
-            place = _place(seen.subject)
-            await queries.unmark(conn, domain=place["domain"], kind=place["kind"], id=place["ref"])
-            return False
+            if review.policy in self._desk.book.policies:
+                await self._open(conn, review.policy, look)
         return True
+
+    async def _open(self, conn: Connection, policy: str, look: Look) -> None:
+        await self._desk.open(conn, policy, look.seen.subject, look.content, author=look.seen.author, origin=_ORIGIN)
 
     async def _ended(
         self, conn: Connection, stored: Stored, newest: Mapping[str, Mapping[str, Any]], look: Look
@@ -310,11 +317,14 @@ class Watch:
         review, same = stored.review, stored.review.content.hash == look.content.hash
         if review.state is State.CANCELLED:
             return None if look.new or not same else True
-        if not same:
-            if stored.step_state not in {*_PENDING, "refused"}:
-                return None
+        if not same and stored.step_state in {*_PENDING, "refused"}:
             why = "its content was changed after the decision: what was decided on is not there any more"
             return None if await self._steps.withdraw(conn, review, why=why) else False
+        if look.new and stored.step_state == "refused":
+            why = "it was handed in again after Exstream had refused the step"
+            return None if await self._steps.withdraw(conn, review, why=why) else False
+        if not same:
+            return None
         waits = any(
             row["hash"] == look.content.hash
             and (row["step_state"] in {*_PENDING, "refused"} or row["state"] in {State.OPEN, State.CHANGES})
@@ -335,13 +345,16 @@ class Watch:
             asked = [step async for step in queries.ours(conn, **place)]
         by = _ours(asked, kind, standing)
         happening = _happening(kind, standing, by, changes=row["state"] == State.CHANGES)
-        if happening is None:
+        if happening is None:  # what waits for a new edition may do so for weeks
+            self._put_off[domain, f"gone:{row['id']}"] = asyncio.get_running_loop().time() + _AGAIN
             return
         async with transaction(self._pool) as conn:
             await self._desk.lock(conn, [row["id"]])
             stored = await self._desk.stored(conn, row["id"])
             # Whatever has happened since has asked Exstream for something, so that what we saw may be our own doing.
             if stored.review.version == row["version"] and stored.step_state == row["step_state"]:
+                if isinstance(happening, Cancelled):
+                    await self._steps.give_up(conn, stored.review, why=happening.why)
                 await self._desk.apply(conn, row["id"], happening)
 
 

@@ -38,10 +38,6 @@ VALUES (:domain, :kind, :id, :mark,
     (SELECT max(id) FROM review WHERE kind = :kind AND domain = :domain AND ref = :id))
 ON CONFLICT (domain, kind, id) DO UPDATE SET mark = excluded.mark, seen_at = now(), review_id = excluded.review_id;
 
--- name: unmark!
--- Whatever comes of it comes anew.
-DELETE FROM review_watch WHERE domain = :domain AND kind = :kind AND id = :id;
-
 -- name: forget!
 -- What waits there no more: should it come again, it comes anew.
 DELETE FROM review_watch WHERE domain = :domain AND kind = :kind AND NOT id = ANY(:listed);

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from millstream.exstream.errors import NotFound, TooLarge
 from millstream.exstream.model import (
+    ApprovalGroup,
     Domain,
     FlowStep,
     HistoryEntry,
@@ -78,7 +79,14 @@ class Listed:
     kind: SubjectKind
     id: str
     mark: str
+    """Empty where Exstream tells nothing by which a change shows."""
     thing: Resource | FlowStep
+
+    @property
+    def edition(self) -> str:
+        """What tells it from others of its domain, and from another version of itself."""
+        version = self.thing.version if isinstance(self.thing, Resource) else None
+        return f"{self.id} {version or ''}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +118,21 @@ class Levels:
     It is filled by whoever watches Exstream, and asked whenever a round begins.
     """
 
-    known: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    known: dict[str, tuple[ApprovalGroup, ...]] = field(default_factory=dict)
 
-    def __call__(self, domain: str) -> Sequence[Sequence[str]]:
-        """The levels of a domain; none where it approves without, or is not known."""
-        return self.known.get(domain, ())
+    def __call__(self, domain: str, kind: str, /) -> Sequence[Sequence[str]]:
+        """The levels of a domain for resources of a type; none where it approves without, or is not known."""
+        by_level: dict[int, dict[str, None]] = {}
+        for group in self.known.get(domain, ()):
+            if _concerns(group, kind):
+                for role in group.roles:
+                    names = by_level.setdefault(role.level, {})
+                    names.update({name: None for name in (role.role, role.email) if name})
+        return tuple(tuple(by_level[level]) for level in sorted(by_level))
 
     def keep(self, domains: Iterable[Domain]) -> None:
         """Take over what Exstream says now."""
-        self.known = {one.id: _levels(one) for one in domains if one.workflow is Workflow.ADVANCED}
+        self.known = {one.id: one.groups for one in domains if one.workflow is Workflow.ADVANCED}
 
 
 class Watched:
@@ -184,6 +198,8 @@ class Watched:
         try:
             if kind is SubjectKind.RESOURCE:
                 resource = await self._server.design(domain).resource(number)
+                if resource.state is ResourceState.REVIEW:
+                    return Standing(str(resource.state))
                 last = _newest(await self._server.design(domain).history(number))
                 by = (last.modified_by if last else resource.modified_by) or "exstream"
                 return Standing(str(resource.state), by, (last.comment if last else resource.state_comment) or "")
@@ -286,7 +302,7 @@ class Watched:
 
 def resource_listed(resource: Resource) -> Listed:
     """A resource in REVIEW."""
-    mark = f"{resource.version} {resource.modified_at} {resource.name}"
+    mark = f"{resource.version} {resource.modified_at} {resource.name}" if resource.modified_at else ""
     return Listed(SubjectKind.RESOURCE, resource.id, mark, resource)
 
 
@@ -332,12 +348,9 @@ def _names(*users: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _levels(domain: Domain) -> tuple[tuple[str, ...], ...]:
-    by_level: dict[int, dict[str, None]] = {}
-    for role in (role for group in domain.groups for role in group.roles):
-        names = by_level.setdefault(role.level, {})
-        names.update({name: None for name in (role.role, role.email) if name})
-    return tuple(tuple(by_level[level]) for level in sorted(by_level))
+def _concerns(group: ApprovalGroup, kind: str) -> bool:
+    types = {each.lower() for each in group.resource_types}
+    return not types or not kind or "all" in types or kind.lower() in types
 
 
 def _chosen(path: Path, read: ReadManifest) -> tuple[str, int, list[Customer]]:

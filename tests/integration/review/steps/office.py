@@ -10,14 +10,19 @@ from typing import Any
 from exstream_site import Site, customer
 from step_desk import client_of
 
-from millstream.app.reviewing import ask
+from millstream.app.review import ask
 from millstream.app.watching import read
+from millstream.communication.model import Communication, Document, Mode, Need, Recipient
+from millstream.communication.model import Policy as RunPolicy
+from millstream.communication.store import RunStore
+from millstream.delivery.holds import Holds
 from millstream.drill import Drill
 from millstream.exstream import Exstream
 from millstream.nextstep.carry import Carrier, StepOptions
 from millstream.nextstep.store import StepStore
 from millstream.nextstep.verbs import Tools
 from millstream.review.desk import ReviewDesk
+from millstream.review.gathering import Gathering, GatheringOptions
 from millstream.review.model import Answered, Content, Happening, How, Review, Subject, SubjectKind, Verdict
 from millstream.review.options import Point
 from millstream.review.people import People
@@ -95,16 +100,39 @@ class Office:
         subject = Subject(SubjectKind.RESOURCE, resource["id"], "bank", name, {"type": resource["type"]})
         return await self.open(subject, Content("a" * 64, facts={"type": resource["type"], "customer": "C-1"}), policy)
 
+    async def about_letter(self) -> int:
+        """A question about a held communication, as it is gathered."""
+        letter = Communication(
+            key="letters/1",
+            type="regulatory_letter",
+            customer="C-1",
+            recipient=Recipient("customer-1@mail.example", "Customer 1"),
+            subject="Your terms change",
+            text="Your terms change on 1 January.",
+            html=None,
+            locale="en-GB",
+            stream="letters",
+            source_hash="0" * 64,
+            documents=(Document("letter.pdf", "application/pdf", 4, "1" * 64),),
+            needs=(Need("mails", "approval"),),
+        )
+        runs = RunStore(self.pool)
+        opened = await runs.open_run("letters", pool="default", mode=Mode.DRAFT, policy=RunPolicy(), source="test")
+        await runs.add(opened, [letter])
+        gathering = Gathering(
+            self.pool, self.desk, self.desk.book, replace=Holds(self.pool).replace, options=GatheringOptions(settle=0.0)
+        )
+        await gathering.sweep()
+        [row] = await self.rows("SELECT id FROM review")
+        return int(row["id"])
+
     async def apply(self, number: int, happening: Happening) -> Applied:
         async with transaction(self.pool) as conn:
             return await self.desk.apply(conn, number, happening)
 
     async def answer(self, number: int, verdict: Verdict, text: str = "as said", by: str = ANNA) -> Applied:
         """One person answers by mail, having seen what there is."""
-        review = await self.review(number)
-        evidence = {"message_id": "18f0c0ffee", "mailbox": "review@bank.example"}
-        said = Answered(by, verdict, text, How.MAIL, review.round, review.content.hash, evidence)
-        return await self.apply(number, said)
+        return await self.apply(number, answer_to(await self.review(number), verdict, text, by))
 
     async def review(self, number: int) -> Review:
         async with transaction(self.pool) as conn:
@@ -129,6 +157,7 @@ class Office:
             await self.carrier.drain()
             if not await self.rows("SELECT id FROM next_step WHERE due_at IS NOT NULL"):
                 break
+        await Holds(self.pool).carry_due()
         await self.events()
 
     async def events(self) -> None:
@@ -207,15 +236,27 @@ class Office:
         return found
 
 
-async def open_office(
-    pool: Pool, site: Site, folder: Path, *, policies: dict[str, Any] | None = None, drill: str | None = None
-) -> Office:
-    """Put an office together as `app.reviewing` does."""
-    server, levels, documents = client_of(site.running.doors), Levels(), open_store(str(folder / "documents"))
-    steps, made = Steps(ask), book(policies)
+def answer_to(review: Review, verdict: Verdict, text: str = "as said", by: str = ANNA) -> Answered:
+    """What somebody says by mail about a review as it stands."""
+    # The same person's answer to the same round is the same message.
+    sighting = str(100 * review.round + [ANNA, BEN, LEGAL].index(by))
+    evidence = {"message_id": "18f0c0ffee", "mailbox": "review@bank.example", "sighting": sighting}
+    return Answered(by, verdict, text, How.MAIL, review.round, review.content.hash, evidence)
+
+
+def desk_of(policies: dict[str, Any] | None, drill: str | None = None) -> tuple[ReviewDesk, Steps, Levels]:
+    """A desk with its steps, as `app.reviewing` makes it."""
+    levels, steps, made = Levels(), Steps(ask), book(policies)
     people = People(made, approvers=levels)
     desk = ReviewDesk(made, people, finish=steps.finish, begun=steps.begun, drill=Drill(drill, Point))
     steps.attach(desk)
+    return desk, steps, levels
+
+
+async def open_office(pool: Pool, site: Site, folder: Path, *, policies: dict[str, Any] | None = None) -> Office:
+    """Put an office together."""
+    server, documents = client_of(site.running.doors), open_store(str(folder / "documents"))
+    desk, steps, levels = desk_of(policies)
 
     async def hold() -> bool:
         return office.duty
