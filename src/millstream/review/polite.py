@@ -9,6 +9,8 @@ from millstream.mime.phrases import SENT_FROM
 from millstream.review.tokens import LINE, QUESTION, STOPS, STRONG, WEAK, Sheet, Token, cut
 from millstream.review.words import Lexicon, every_marked
 
+_THANKS: Final = 8
+"""Words that say what somebody is thanked for."""
 NAMES: Final = 3
 """Words of a name."""
 _CLOSINGS: Final = 4
@@ -23,6 +25,20 @@ def body_of(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     for _ in range(_CLOSINGS):
         sheet = _without_closing(sheet, lexicons)
     return trimmed(_without_greeting(trimmed(sheet), lexicons))
+
+
+def courtesy(words: Sequence[str], at: int, one: Lexicon) -> int:
+    """How many words of politeness stand there."""
+    return max(one["courtesy"].longest(words, at), thanked(words, at, one))
+
+
+def thanked(words: Sequence[str], at: int, one: Lexicon) -> int:
+    """How many words are thanks for something, to the next stop; none of them may turn the sense, or be an answer."""
+    begin = at + one["gratitude"].longest(words, at)
+    end = next((n for n in range(begin, len(words)) if words[n] in STOPS), len(words))
+    if begin == at or not 0 < end - begin <= _THANKS or one.marked.intersection(words[begin:end]):
+        return 0
+    return end - at
 
 
 def is_device(line: str, lexicons: Sequence[Lexicon]) -> bool:

@@ -16,7 +16,7 @@ from millstream.review.approval import THUMB, approves
 from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
 from millstream.review.polite import body_of, is_device
-from millstream.review.refusal import headed, only, strange, taken_back
+from millstream.review.refusal import asks_for, headed, only, strange, taken_back
 from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
 
@@ -146,11 +146,11 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     found = headed(words, one, lexicons, item=item)
     if found is None:
         return _No("question" if asks else "unknown", stops=approving is not None)
-    if asks:
+    alone = not found.says and only(found.beside(words), one, lexicons)
+    if asks and (alone or not asks_for(words, found, one)):
         return _No("question", stops=True)
     if strange(found.beside(words), one):
         return _No("language")
-    alone = only(found.beside(words), one, lexicons)
     if why := taken_back(words, found, one, alone=alone):
         return _No(why, stops=True)
     return _Said(found.verdict, more=not alone, everything=found.everything)

@@ -19,6 +19,7 @@ import orjson
 from millstream.log import get_logger
 from millstream.review.desk import ReviewDesk
 from millstream.review.model import Answered, How, Review, Seat, SeatState, State, Understood, Verdict
+from millstream.review.moves import told_of
 from millstream.review.policy import Policy
 from millstream.review.ports import Uncounted, Understands
 from millstream.review.reading import MOST, afterthought, understand
@@ -109,6 +110,12 @@ class Reply:
     reply: str
     below: str
     evidence: Mapping[str, str]
+
+    @property
+    def asked(self) -> bool:
+        """Whether the mail that is answered asked for an answer; news do not, and "ok" to them approves nothing."""
+        told = self.facts.get("what") == "overdue"
+        return told if self.kind == "tell" else self.kind != "question" or self.facts.get("why") != "stranger"
 
     @property
     def words(self) -> str:
@@ -238,6 +245,9 @@ class Replies:
         sat = [each for each in sat if each not in over]
         if not sat:
             return
+        if not reply.asked:
+            await self._to_news(conn, reply, sat[0], understood)
+            return
         answers = _by_case(understood, sat, many=reply.many)
         if answers is None:
             why = understood.why or "which"
@@ -294,6 +304,12 @@ class Replies:
         log.info("review.answered_by_mail", review=case.review_id, why=refusal.why if refusal else "counted")
         if refusal is not None and not refusal.told.get("seen"):
             await self._ask(conn, reply, case, refusal.why, to=sat.address, told=dict(refusal.told))
+
+    async def _to_news(self, conn: Connection, reply: Reply, sat: _Sat, understood: Understood) -> None:
+        """Whoever was told something has said something. Where it could be a verdict they are asked for one."""
+        await self._note(conn, reply, sat.case, "unclear", verdict=understood.verdict, reading="news")
+        if understood.verdict is not None or understood.cases:
+            await self._ask(conn, reply, sat.case, "unclear", to=sat.address, reading="news")
 
     async def _too_late(self, conn: Connection, reply: Reply, sat: _Sat, understood: Understood) -> None:
         """Decided, or about a round that is over. Who only thanks is not told so once more."""
@@ -431,13 +447,4 @@ def _by_case(understood: Understood, sat: Sequence[_Sat], *, many: bool) -> dict
 
 def _told(review: Review) -> dict[str, Any]:
     """Who decided what when."""
-    told: dict[str, Any] = {"state": review.state, "round": review.round}
-    if (decision := review.decision) is not None:
-        told |= {
-            "verdict": decision.verdict,
-            "by": decision.by,
-            "how": decision.how,
-            "at": decision.at.isoformat(),
-            "text": decision.text,
-        }
-    return told
+    return {"state": review.state, "round": review.round, **told_of(review)}

@@ -167,7 +167,7 @@ class Steps:
         steps = [row async for row in queries.lock_steps(conn, subject=f"{_SUBJECT}{review.id}", key=prefix_of(review))]
         orders = [row async for row in queries.lock_orders(conn, id=review.id, round=review.round)]
         return any(row["state"] not in {"due", "cancelled"} or row["held"] for row in steps) or any(
-            row["moved"] or row["done_at"] for row in orders
+            row["begun_at"] or row["done_at"] for row in orders
         )
 
     async def _order(self, conn: Connection, review: Review, decision: Decision) -> bool:

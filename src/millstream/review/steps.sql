@@ -13,7 +13,7 @@ WHERE subject = :subject AND starts_with(key, :key) ORDER BY id FOR UPDATE;
 
 -- name: lock_orders
 -- What a round means for deliveries, locked for the same reason.
-SELECT moved, done_at FROM hold_order WHERE review_id = :id AND round = :round FOR UPDATE;
+SELECT begun_at, done_at FROM hold_order WHERE review_id = :id AND round = :round FOR UPDATE;
 
 -- name: take_back_steps!
 -- What a round asked for is asked for no more. One that was refused could be tried again by a person, so it goes as well.
@@ -27,7 +27,7 @@ SELECT audit_append(json_agg(json_build_object('actor', :actor::text, 'kind', 's
 
 -- name: take_back_orders!
 -- The same for deliveries.
-DELETE FROM hold_order WHERE review_id = :id AND round = :round AND moved = 0 AND done_at IS NULL;
+DELETE FROM hold_order WHERE review_id = :id AND round = :round AND begun_at IS NULL AND done_at IS NULL;
 
 -- name: step_state^
 -- How far the step of a review was.
@@ -49,13 +49,14 @@ FROM (
 SELECT pg_advisory_xact_lock(hashtextextended('review.gate:' || :kind || ':' || :domain || ':' || :ref, 0));
 
 -- name: gates
--- The newest review of each policy about the same thing as this one, and whether it keeps it from passing. A rejection
--- that Exstream has not carried out yet does; one that it has is seen there.
+-- The newest review of each policy about the same thing as this one, and whether it keeps it from passing: also a
+-- rejection of the very content, and any that Exstream has not carried out yet.
 SELECT g.id, g.state = 'approved' AND g.step_state = 'none' AND d.how <> 'exstream' AS waiting,
     g.step_state <> 'none' AS asked,
-    g.state IN ('open', 'changes') OR (g.state = 'rejected' AND g.step_state IN ('due', 'refused', 'unclear')) AS shut
+    g.state IN ('open', 'changes') OR (g.state = 'rejected' AND (g.hash = g.this_hash
+        OR g.step_state IN ('due', 'refused', 'unclear'))) AS shut
 FROM (
-    SELECT DISTINCT ON (r.policy) r.id, r.state, r.step_state, r.round FROM review c
+    SELECT DISTINCT ON (r.policy) r.id, r.state, r.step_state, r.round, r.hash, c.hash AS this_hash FROM review c
     JOIN review r ON r.kind = c.kind AND r.domain = c.domain AND r.ref = c.ref
     WHERE c.id = :id AND c.kind IN ('flow_step', 'resource')
     ORDER BY r.policy, r.id DESC

@@ -42,7 +42,7 @@ _TOKEN = re.compile(
   | (?P<sad>[:;]'?-?[(/|\[](?!\w))
   | (?P<trailing>\.{2,}|\u2026)
   | (?P<short>(?<!\w)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![\w]))?)
-  | (?P<number>[+\#]?\d+(?:(?:[.,:/]|[ ]?-[ ]?)\d+)*)
+  | (?P<number>[+\#]?\d+(?:(?:[.,:/]|[ ]?-[ ]?)\d+)*(?:\.(?=[ ][a-zß-ÿ]))?)
   | (?P<word>[^\W\d_]+'?)
   | (?P<question>\?)
   | (?P<strong>[.!;])
@@ -132,6 +132,8 @@ def _token(seen: str, found: re.Match[str]) -> Token | None:
             said = normal(raw.replace(".", ""))
         case "quoted" | "smile" | "sad" | "trailing" | "question" | "strong" | "weak" as kind:
             said = _KINDS[kind]
+        case "number":
+            said = normal(raw.rstrip("."))  # "31.01. or", "the 3. of": that point ends no sentence
         case "sign" if unicodedata.category(raw) in {"Mn", "Sk"}:
             said = None  # the colour of a thumb, the form of a sign
         case _:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiosql
 
-from millstream.exstream.errors import ExstreamError, Refused
+from millstream.exstream.errors import ExstreamError, Refused, Unclear
 from millstream.exstream.model import Domain, StepStatus
 from millstream.exstream.paging import Walked
 from millstream.log import get_logger
@@ -52,6 +52,9 @@ _PENDING: Final = frozenset({"due", "unclear"})
 _ORIGIN: Final = "exstream"
 _DOMAINS_EVERY = 300.0
 _AGAIN = 60.0
+_IN_A_ROW = 3
+"""So many things in a row that Exstream has no clear answer about: it is away, and not they are broken."""
+_LISTS = frozenset({"resources.list", "flow-steps.list"})
 _ENOUGH = 40
 """Characters of one of our comments by which it is known again, should Exstream keep no more of it."""
 _KINDS = (SubjectKind.RESOURCE, SubjectKind.FLOW_STEP)
@@ -125,6 +128,7 @@ class Watch:
         self._domains_due = 0.0
         self._put_off: dict[tuple[str, str], float] = {}
         self._away = False
+        self._unclear = 0
 
     async def sweep(self) -> None:
         """Look, where this process has the duty. Exstream being away is no failure: the next sweep looks again.
@@ -174,7 +178,7 @@ class Watch:
                 await self._guarded(domain, each.id, partial(self._put, domain, each, new=each.id not in marks))
         for row in waiting:
             if row["ref"] not in listed:
-                await self._guarded(domain, f"gone:{row['id']}", partial(self._gone, domain, kind, row))
+                await self._guarded(domain, _gone_key(row), partial(self._gone, domain, kind, row))
         if walked.complete:
             async with transaction(self._pool) as conn:
                 await queries.forget(conn, **place, listed=list(listed))
@@ -189,15 +193,20 @@ class Watch:
     async def _guarded(self, domain: str, number: str, work: Callable[[], Awaitable[None]]) -> None:
         """One that fails harms no other; where Exstream or the database is away all of them wait."""
         now, key = asyncio.get_running_loop().time(), (domain, number)
-        if self._put_off.get(key, 0.0) > now or not await self._hold():
+        self._put_off = {each: until for each, until in self._put_off.items() if until > now}
+        if key in self._put_off or not await self._hold():
             return
-        self._put_off.pop(key, None)
         try:
             await work()
+            self._unclear = 0
         except DatabaseError:
             raise
         except ExstreamError as error:
-            if not isinstance(error, Refused):
+            # A server that fails about one thing of many (500, a broken connection) must not hide all others.
+            self._unclear += isinstance(error, Unclear)
+            alone = isinstance(error, Unclear) and self._unclear < _IN_A_ROW and error.operation not in _LISTS
+            if not isinstance(error, Refused) and not alone:
+                self._unclear = 0
                 raise
             log.warning("review.watch_refused", domain=domain, id=number, error=str(error), again_in=_AGAIN)
             self._put_off[key] = now + _AGAIN
@@ -346,7 +355,7 @@ class Watch:
         by = _ours(asked, kind, standing)
         happening = _happening(kind, standing, by, changes=row["state"] == State.CHANGES)
         if happening is None:  # what waits for a new edition may do so for weeks
-            self._put_off[domain, f"gone:{row['id']}"] = asyncio.get_running_loop().time() + _AGAIN
+            self._put_off[domain, _gone_key(row)] = asyncio.get_running_loop().time() + _AGAIN
             return
         async with transaction(self._pool) as conn:
             await self._desk.lock(conn, [row["id"]])
@@ -375,6 +384,10 @@ def _ours(asked: Sequence[Mapping[str, Any]], kind: SubjectKind, standing: Stand
         if did:
             return f"{step['actor']} (review {step['id']})"
     return None
+
+
+def _gone_key(row: Mapping[str, Any]) -> str:
+    return f"gone:{row['id']}:{row['version']}:{row['step_state']}"
 
 
 def _place(subject: Subject) -> dict[str, str]:

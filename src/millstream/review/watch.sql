@@ -21,7 +21,6 @@ WHERE kind = :kind AND domain = :domain AND ref = :ref ORDER BY policy, id DESC;
 -- Held flow steps for which changes were asked, and of which another one is the new edition.
 SELECT id FROM review
 WHERE kind = 'flow_step' AND domain = :domain AND policy = :policy AND state = 'changes' AND ref <> :ref
-    AND step_state NOT IN ('due', 'unclear')
     AND facts ->> 'external_id' = :external_id AND coalesce(facts ->> 'channel', '') = :channel
 ORDER BY id DESC LIMIT 1;
 

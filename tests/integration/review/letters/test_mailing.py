@@ -14,6 +14,7 @@ from letters_desk import ANNA, BASE, BEN, LettersDesk, body
 from PIL import Image
 
 from millstream.review.model import Paper
+from millstream.storage.errors import StoreAway
 
 FINDING = {
     "rule": "withdrawal clause",
@@ -257,6 +258,44 @@ async def test_a_mail_that_cannot_be_written_is_put_aside_in_the_end(desk: Lette
     mail = await desk.mail(number)
     assert (mail["tries"], mail["due_at"], mail["token"]) == (2, None, None)
     assert "ValidationError" in mail["failure"]
+    [event] = await desk.rows("SELECT subject, payload FROM event WHERE kind = 'review.mail_lost'")
+    assert event["subject"] == f"review:{review}"
+    assert {name: event["payload"][name] for name in ("mail", "kind", "address", "round")} == {
+        "mail": number,
+        "kind": "ask",
+        "address": ANNA,
+        "round": 1,
+    }
+
+
+class Away:
+    """A document store that cannot be reached, until it is back."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.away = True
+
+    async def get(self, sha256: str) -> bytes:
+        if self.away:
+            raise StoreAway("the bucket cannot be reached")
+        found: bytes = await self._store.get(sha256)
+        return found
+
+    async def put(self, content: bytes) -> Any:
+        return await self._store.put(content)
+
+
+async def test_an_outage_of_the_document_store_costs_no_question(desk: LettersDesk, pdf: Any) -> None:
+    number = await desk.put("ask", await desk.open(await _letter(desk, pdf("Hello"))))
+    store = desk.documents = Away(desk.documents)  # type: ignore[assignment]  # what the outbox needs of it
+    mailing = desk.mailing(most_tries=2)
+    for _ in range(5):
+        await mailing.send_due()
+        await desk.rows("UPDATE review_mail SET due_at = now() WHERE due_at IS NOT NULL")
+    assert (await desk.mail(number))["due_at"] is not None
+    store.away = False
+    await mailing.send_due()
+    assert (await desk.mail(number))["token"] is not None
 
 
 async def test_what_was_sent_and_asked_stands_in_the_audit_chain(desk: LettersDesk, eventually: Any) -> None:

@@ -32,6 +32,21 @@ Sí, pero no|Si aprobado|No está mal|No hay problema|No, está bien|No lo recha
 No, va bene|No, nessun problema|Non male|Non respingo|Va bene o no|Per favore non modificare|Modifica: nessuna
 Nee, geen bezwaar|Nee, prima|Niet slecht|Geen afkeuring|Ik keur het niet af|Akkoord? Nee|Prima, maar later
 Wijzigingen: geen
+I refuse to reject this|I decline to refuse it|I reject the rejection|Ich lehne es ab, das abzulehnen
+Ich lehne die Ablehnung ab|Je refuse de refuser
+Je refuse de rejeter ce courrier|Rechazo rechazarlo|Rifiuto di respingere la lettera
+Ik weiger dit te weigeren|Ik weiger dit af te keuren
+Hay que cambiar la fecha de la reunión|Please change the date of the meeting|Please change my password
+Bitte den Termin der Besprechung ändern|Bitte die Einladung anpassen|Il faut changer la date de la réunion
+Bisogna cambiare la data della riunione|Graag de vergadering verplaatsen
+Could you please fix?|Could you please change the date or is that too late?
+Could you please change the date? Or leave it?|Could you please not change the date?
+Why? Could you please change the date?
+Könnten Sie das Datum ändern, wenn es geht?|Können Sie das Datum ändern?|Könnten Sie das bitte nicht ändern?
+Pouvez-vous changer l'adresse, ou est-ce trop tard ?|¿Podríais cambiar la fecha? ¿O no?|Kunnen jullie dit wijzigen?
+Approved, thanks for nothing|ok, thanks for the rejection|Yes and|And approved?|ok und|gelesen und nicht freigegeben
+Checked|Geprüft|Revisado|Letto e controllato|Gelezen|RAS|Thanks for the new version
+Please don't send this to Ben|Bitte so nicht versenden, bevor Recht zustimmt|De brief moet eruit|Der Brief muss raus
 """
 
 
@@ -55,6 +70,12 @@ def test_what_is_no_clear_answer_decides_nothing(text: str) -> None:
         ("*Approved*", Verdict.APPROVE),
         ("\U0001f44d\U0001f3fd", Verdict.APPROVE),
         ("APPROVED!!!", Verdict.APPROVE),
+        ("Could you please change the date to 3 May?", Verdict.CHANGE),
+        ("Könntet ihr bitte das Logo austauschen?", Verdict.CHANGE),
+        ("¿Podéis sustituir el logotipo por el nuevo?", Verdict.CHANGE),
+        ("Bitte das Datum auf den 31.01. ändern und zur erneuten Freigabe vorlegen", Verdict.CHANGE),
+        ("Geprüft und freigegeben", Verdict.APPROVE),
+        ("I reject this because the customer refused", Verdict.REJECT),
         ("Please replace \"approved\" by 'agreed' in clause 4.", Verdict.CHANGE),
     ],
 )
