@@ -15,6 +15,8 @@ from millstream.app.options import delivery_options, gmail_options, token_source
 from millstream.app.reading import reading
 from millstream.app.reviewing import reviewing
 from millstream.app.steps import exstream_side
+from millstream.audit.blocks import TICK as BLOCKS_TICK
+from millstream.audit.blocks import Blocks
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
 from millstream.delivery.holding import Tools
@@ -103,6 +105,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 Sweep("due", _DUE_EVERY, defer_due),
                 Sweep("project_day", _DAY_EVERY, board.count_day),
                 Sweep("cancel", _CANCEL_EVERY, house.lanes.cancel_queued),
+                Sweep("audit_blocks", BLOCKS_TICK, Blocks(house.pool).seal_due),
                 Sweep("events", _EVENTS_EVERY, Events(house.pool, answers).answer_due),
                 *reads.sweeps,
                 *doors,

@@ -18,9 +18,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
+from millstream.audit.block import FIRST, Block
+from millstream.audit.merkle import Tree
+
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
 
-_GENESIS = hashlib.sha256(b"millstream").digest()
+GENESIS = hashlib.sha256(b"millstream").digest()
+"""What stands before the first entry."""
 _PAGE = 5_000
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
@@ -35,11 +39,17 @@ class Verdict:
     """Hex of the last hash; keep it elsewhere and compare."""
     broken_at: int | None
     """The first position that does not follow from the one before, or None."""
+    block: int = 0
+    """The number of the last block that stands for its entries; 0: there is none yet."""
+    block_hash: str | None = None
+    """Its hash in hex; keep it elsewhere as well: a bundle is compared with it."""
+    broken_block: int | None = None
+    """The first block that does not stand for its entries, or None."""
 
     @property
     def intact(self) -> bool:
-        """Whether every entry follows from the one before."""
-        return self.broken_at is None
+        """Whether every entry follows from the one before, and every block from its entries."""
+        return self.broken_at is None and self.broken_block is None
 
 
 def follow(before: bytes, entry: Mapping[str, Any]) -> bytes:
@@ -49,31 +59,105 @@ def follow(before: bytes, entry: Mapping[str, Any]) -> bytes:
 
 
 async def verify(pool: Pool, *, must_hold: str | None = None) -> Verdict:
-    """Recompute the whole chain, page by page; memory stays flat.
+    """Recompute the whole chain and its blocks, page by page; memory stays flat.
 
-    `must_hold` is a hash (hex) kept from before: the chain must still pass through it.
+    `must_hold` is a hash (hex) kept from before, of an entry or of a block: the chain must still pass through it.
     """
-    before, seq, met = _GENESIS, 0, must_hold is None
+    walk = _Walk(must_hold)
+    found = await _walked(pool, walk)
+    if found is not None:
+        return found
+    # What is in hand now is a block over entries that are not there.
+    if walk.in_block or not walk.met or not await _ends_there(pool, walk):
+        return walk.verdict(broken_at=walk.seq + 1)
+    return walk.verdict()
+
+
+async def _walked(pool: Pool, walk: _Walk) -> Verdict | None:
+    """Walk to the end; answers where something does not follow, or None."""
     while True:
+        await walk.take_block(pool)
         async with pool.connection() as conn:
-            page = [row async for row in queries.entries(conn, after=seq, most=_PAGE)]
+            page = [row async for row in queries.entries(conn, after=walk.seq, most=_PAGE)]
         for entry in page:
-            if entry["seq"] != seq + 1 or follow(before, entry) != entry["hash"]:
-                return Verdict(seq, before.hex(), seq + 1)
-            before, seq = entry["hash"], entry["seq"]
-            met = met or before.hex() == must_hold
-        if len(page) < _PAGE:
-            break
-    if not met:
-        return Verdict(seq, before.hex(), seq + 1)
+            if not walk.follows(entry):
+                return walk.verdict(broken_at=walk.seq + 1)
+            if walk.block_ends:
+                if not walk.block_stands():
+                    return walk.verdict(broken_block=walk.number + 1)
+                await walk.take_block(pool)
+        if not page or (len(page) < _PAGE and not walk.in_block):
+            return None
+
+
+async def _ends_there(pool: Pool, walk: _Walk) -> bool:
+    """Whether the chain's head is where the walk ended, or further on where entries were appended since."""
     async with pool.connection() as conn:
         head = await queries.head(conn)
-    # Entries may have been appended since the last page; then the head lies further on, never behind.
-    if head["seq"] < seq or (head["seq"] == seq and head["hash"] != before):
-        return Verdict(seq, before.hex(), seq + 1)
-    if head["seq"] > seq and not await _has(pool, seq + 1):
-        return Verdict(seq, before.hex(), seq + 1)
-    return Verdict(seq, before.hex(), None)
+    if head["seq"] > walk.seq:
+        return await _has(pool, walk.seq + 1)
+    return bool(head["seq"] == walk.seq and head["hash"] == walk.before)
+
+
+class _Walk:
+    """How far a walk has come: the last entry, and the block that it is in."""
+
+    def __init__(self, must_hold: str | None) -> None:
+        self.seq, self.before = 0, GENESIS
+        self.number, self._last_seq, self._block_before = 0, 0, FIRST
+        self.met = must_hold is None
+        self._must_hold = must_hold
+        self._block: Mapping[str, Any] | None = None
+        self._hashes: list[bytes] = []
+
+    async def take_block(self, pool: Pool) -> None:
+        """Take up the next block, where none is in hand.
+
+        One that was made only now covers entries that were passed already, and is left alone.
+        """
+        if self._block is None and self.seq == self._last_seq:
+            async with pool.connection() as conn:
+                self._block = await queries.block_after(conn, number=self.number)
+
+    def follows(self, entry: Mapping[str, Any]) -> bool:
+        """Take an entry; False where it does not follow from the one before."""
+        if entry["seq"] != self.seq + 1 or follow(self.before, entry) != entry["hash"]:
+            return False
+        self.before, self.seq = entry["hash"], entry["seq"]
+        self.met = self.met or self.before.hex() == self._must_hold
+        if self._block is not None:
+            self._hashes.append(self.before)
+        return True
+
+    @property
+    def block_ends(self) -> bool:
+        """Whether the block in hand is at its last entry, or should have been."""
+        return self._block is not None and self.seq >= self._block["last_seq"]
+
+    @property
+    def in_block(self) -> bool:
+        """Whether the block in hand has entries that were not passed yet."""
+        return self._block is not None
+
+    def block_stands(self) -> bool:
+        """Whether the block in hand is what its entries and the block before make; puts it down."""
+        assert self._block is not None  # noqa: S101  asked for at its end
+        root, last = Tree(self._hashes).root, self.before
+        block = Block(**self._block, last_hash=last)
+        expected = (self.number + 1, self._last_seq + 1, self.seq, root)
+        if (block.number, block.first_seq, block.last_seq, block.root) != expected:
+            return False
+        if block.hash_after(self._block_before) != block.hash:
+            return False
+        self.number, self._last_seq, self._block_before = block.number, block.last_seq, block.hash
+        self.met = self.met or block.hash.hex() == self._must_hold
+        self._block, self._hashes = None, []
+        return True
+
+    def verdict(self, *, broken_at: int | None = None, broken_block: int | None = None) -> Verdict:
+        """What was found."""
+        named = self._block_before.hex() if self.number else None
+        return Verdict(self.seq, self.before.hex(), broken_at, self.number, named, broken_block)
 
 
 async def history(pool: Pool, subject: str) -> list[dict[str, Any]]:

@@ -152,6 +152,9 @@ TREE: dict[str, Leaf | Branch] = {
             ),
             "undelegate": Leaf("millstream.cli.review_answer:undelegate", "Let a delegation hold no more."),
             "delegations": Leaf("millstream.cli.review_answer:delegations", "Who answers for whom now or later."),
+            "export": Leaf(
+                "millstream.cli.review_export:export", "Write everything about a review as one file that proves itself."
+            ),
             "mail": Leaf(
                 "millstream.cli.review_mail:mail", "What a mail to a reviewer says, as it would be written now."
             ),
@@ -195,7 +198,12 @@ TREE: dict[str, Leaf | Branch] = {
     ),
     "audit": Branch(
         "The hash-chained record of every transition and decision.",
-        {"verify": Leaf("millstream.cli.audit:verify", "Recompute the chain and compare it with what is stored.")},
+        {
+            "verify": Leaf(
+                "millstream.cli.audit:verify",
+                "Recompute the chain and compare it with what is stored, or check a bundle.",
+            )
+        },
     ),
     "config": Branch(
         "The configuration.",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from millstream import log
 from millstream.app.house import House, open_house
+from millstream.audit.errors import AuditError
 from millstream.cli import frame
 from millstream.communication.errors import CommunicationError
 from millstream.config import ConfigError, Settings, load
@@ -34,6 +35,7 @@ WRONG = (
     UnknownDrill,
 )
 FAILED = (
+    AuditError,
     CommunicationError,
     DeliveryError,
     ExstreamError,

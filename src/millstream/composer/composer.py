@@ -67,6 +67,10 @@ class Composer:
         """The template's own version and a digest of its folder, its fonts and Typst: `1+3f0c92ab77de`."""
         return self._template(template)[0].version
 
+    def drawable(self, template: str) -> frozenset[str]:
+        """The characters that a template's fonts can draw; data with any other are refused."""
+        return self._template(template)[0].drawable
+
     def compose_document(
         self, template: str, data: Mapping[str, Any], locale: str, *, customer: str | None = None
     ) -> bytes:

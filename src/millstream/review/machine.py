@@ -43,7 +43,8 @@ def start(
     """Put a question to the people of a policy's first stage."""
     fresh = Review(None, policy.name, subject, content, author=tuple(dict.fromkeys(author)))
     moves = Moves(fresh, policy, who, now)
-    moves.note("opened", round=1, hash=content.hash, policy=policy.name, author=list(fresh.author))
+    about = {"policy": policy.name, "author": list(fresh.author), "papers": content.hashes}
+    moves.note("opened", round=1, hash=content.hash, **about)
     moves.enter(0)
     return moves.outcome()
 

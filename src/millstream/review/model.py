@@ -114,6 +114,11 @@ class Content:
     findings: tuple[Mapping[str, Any], ...] = ()
     """What rules found, as `communication.model.Finding.to_json` has it."""
 
+    @property
+    def hashes(self) -> list[str]:
+        """The papers' hashes, in order: the audit chain keeps what was shown."""
+        return [paper.sha256 for paper in self.papers]
+
     def to_json(self) -> dict[str, Any]:
         """The stored form, without the hash."""
         return {

@@ -122,7 +122,7 @@ class Moves:
         left = self._close({seat.address for seat in review.waiting()})
         answered = [seat for seat in review.seats if seat.round == old and seat.state is SeatState.ANSWERED]
         told = () if review.state is State.CHANGES else (*left, *answered)
-        self.note("superseded", round=old, hash=review.content.hash, by_hash=content.hash)
+        self.note("superseded", round=old, hash=review.content.hash, by_hash=content.hash, papers=content.hashes)
         self.review = replace(
             self.review, state=State.OPEN, round=old + 1, content=content, decision=None, author=author, agenda=()
         )
@@ -413,5 +413,6 @@ def _spoken(answer: Answer) -> dict[str, Any]:
         "address": answer.address,
         "how": answer.how,
         "verdict": answer.verdict,
-        "words": sha256(answer.text.encode("utf-8", "replace")).hexdigest(),
+        # As the store has them: no column holds a zero.
+        "words": sha256(answer.text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")).hexdigest(),
     }
