@@ -29,6 +29,8 @@ from millstream.storage.pool import transaction
 
 MAILBOX: Final = f"reviews@{DOMAIN}"
 PEOPLE: Final = tuple(f"{name}@{DOMAIN}" for name in ("anna", "ben", "carla", "legal"))
+RUNS: Final = "reviews/"
+"""How the keys of runs begin whose deliveries are questions to reviewers, and no statements."""
 SERVICE: Final = "letters"
 TEMPLATE: Final = "Letter about a change of terms"
 NOTICE: Final = "notices/1"
@@ -186,6 +188,9 @@ class Reviewers:
         elif address == _BEN and NOTICE not in text:
             await self._by_page(link.group())
         elif address == _CARLA and TEMPLATE not in text:
+            if not self._wished and not await self._others_have_answered():
+                self._answered.discard(message["id"])  # she reads it after lunch
+                return
             await self._reply(address, message["id"], "Freigegeben." if self._wished else _WISH)
             self._wished = True
         elif address == _LEGAL and not self._refused:
@@ -214,6 +219,12 @@ class Reviewers:
 
     # What follows
 
+    async def _others_have_answered(self) -> bool:
+        """Whether Anna and Ben have approved the letter: a wish for changes ends the round for whoever has not."""
+        async with transaction(self.house.pool) as conn:
+            row = await (await conn.execute(_ON_THE_LETTER)).fetchone()
+        return bool(row and row["answers"] > 1)
+
     async def _wants_changes(self) -> bool:
         async with transaction(self.house.pool) as conn:
             row = await (await conn.execute("SELECT FROM review_decision WHERE verdict = 'change'")).fetchone()
@@ -241,6 +252,10 @@ SELECT (SELECT count(*) FROM review) AS opened,
        (SELECT count(DISTINCT c.review_id) FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id
         WHERE m.kind = 'climb') AS escalated,
        (SELECT count(*) FROM audit WHERE kind = 'review.step_done') AS steps_done
+"""
+_ON_THE_LETTER = """
+SELECT count(*) AS answers FROM review_answer a JOIN review r ON r.id = a.review_id
+WHERE r.kind = 'flow_step' AND a.counted
 """
 _OPEN = """
 SELECT (SELECT count(*) FROM review WHERE state IN ('open', 'changes') OR step_state = 'due') AS waiting,

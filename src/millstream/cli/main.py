@@ -23,7 +23,7 @@ TREE: dict[str, Leaf | Branch] = {
     "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor",
-        "Check the whole path: database, documents, Exstream, doors, credentials, mailboxes.",
+        "Check the whole path: database, documents, Exstream, doors, reviews, credentials, mailboxes.",
     ),
     "run": Branch(
         "Runs: communications that came in together.",
