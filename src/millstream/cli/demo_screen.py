@@ -129,7 +129,9 @@ def _reviewed(came: Mapping[str, int]) -> tuple[str, str]:
     """What came of the reviews."""
     answers = f"{came['by_reply']} answers by reply, {came['by_page']} by the page"
     return (
-        f"put to reviewers: {came['opened']}, with {answers}; changes asked {came['changes_asked']}, "
-        f"climbed to the legal department {came['escalated']}",
+        (
+            f"put to reviewers: {came['opened']}, with {answers}; changes asked {came['changes_asked']}, "
+            f"climbed to the legal department {came['escalated']}"
+        ),
         f"their next steps that are done, in Exstream and for held deliveries: {came['steps_done']}",
     )
