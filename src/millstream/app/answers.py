@@ -13,12 +13,13 @@ from millstream.work.events import Listener
 
 
 def listeners(settings: Settings, *more: Mapping[str, Listener]) -> Mapping[str, Sequence[Listener]]:
-    """Kind of event to those who answer it; `more` are those of rooms that were opened before.
+    """Kind of event to those who answer it; `more` are those of rooms that were opened before, and come first.
 
+    The delivery room's answer locks the audit chain's head; a review's row, which reviews lock, must be locked before.
     An event without a listener stays as a record for rooms to come.
     """
     found: dict[str, tuple[Listener, ...]] = defaultdict(tuple)
-    for rooms in (Sightings(sighting_rules(settings)).listeners(), step_listeners(settings), *more):
+    for rooms in (*more, Sightings(sighting_rules(settings)).listeners(), step_listeners(settings)):
         for kind, answer in rooms.items():
             found[kind] = (*found[kind], answer)
     return dict(found)

@@ -29,17 +29,20 @@ from millstream.storage.pool import transaction
 
 MAILBOX: Final = f"reviews@{DOMAIN}"
 PEOPLE: Final = tuple(f"{name}@{DOMAIN}" for name in ("anna", "ben", "carla", "legal"))
+RUNS: Final = "reviews/"
+"""How the keys of runs begin whose deliveries are questions to reviewers, and no statements."""
 SERVICE: Final = "letters"
 TEMPLATE: Final = "Letter about a change of terms"
 NOTICE: Final = "notices/1"
 READER: Final = "mara.miller@mail.example"
 
 _ANNA, _BEN, _CARLA, _LEGAL = PEOPLE
+_ORDER = "X-Order"
 _LOOK_EVERY = 0.3
 _GIVE_UP_AFTER = 90.0
 _LINK = re.compile(r"https?://\S+?/review/[A-Za-z0-9._-]+")
 _FIELD = re.compile(r'<input type="hidden" name="(?P<name>\w+)" value="(?P<value>[^"]*)">')
-_WISH = "Bitte ändern Sie den Betrag auf 2,50 EUR, so ist er beschlossen."
+_WISH = "Bitte ändern Sie den Betrag auf 2,50 EUR."
 _CLAUSE = "You may withdraw from this contract within 14 days without giving any reason."
 
 
@@ -81,6 +84,7 @@ def letter_flow(channel: Mapping[str, Any], domain: str) -> dict[str, Any]:
         "service": SERVICE,
         "template": "letter",
         "hold": True,
+        "external_id_header": _ORDER,
         "channels": [dict(channel)],
     }
 
@@ -122,6 +126,7 @@ class Reviewers:
     folder: Path
     _answered: set[str] = field(default_factory=set)
     _wished: bool = False
+    _refused: bool = False
 
     async def play(self) -> dict[str, int]:
         """Put three things to people, have them answer, and wait until all has followed; what came of it."""
@@ -159,7 +164,8 @@ class Reviewers:
     async def _start_letter(self, *, amount_cents: int, key: str) -> None:
         record = letter(amount_cents=amount_cents, clauses=(_CLAUSE,), key=key, type="regulatory_letter")
         async with exstream(self.house.settings) as client:
-            await client.inputs().batch(SERVICE, orjson.dumps({"customers": [record]}))
+            order = {_ORDER: "terms-2027"}
+            await client.inputs().batch(SERVICE, orjson.dumps({"customers": [record]}), headers=order)
 
     # What people do
 
@@ -182,9 +188,13 @@ class Reviewers:
         elif address == _BEN and NOTICE not in text:
             await self._by_page(link.group())
         elif address == _CARLA and TEMPLATE not in text:
+            if not self._wished and not await self._others_have_answered():
+                self._answered.discard(message["id"])  # she reads it after lunch
+                return
             await self._reply(address, message["id"], "Freigegeben." if self._wished else _WISH)
             self._wished = True
-        elif address == _LEGAL:
+        elif address == _LEGAL and not self._refused:
+            self._refused = True
             await self._reply(address, message["id"], "Rejected, the withdrawal clause is missing.")
 
     async def _reply(self, address: str, message: str, text: str) -> None:
@@ -208,6 +218,12 @@ class Reviewers:
             return await reply.read()
 
     # What follows
+
+    async def _others_have_answered(self) -> bool:
+        """Whether Anna and Ben have approved the letter: a wish for changes ends the round for whoever has not."""
+        async with transaction(self.house.pool) as conn:
+            row = await (await conn.execute(_ON_THE_LETTER)).fetchone()
+        return bool(row and row["answers"] > 1)
 
     async def _wants_changes(self) -> bool:
         async with transaction(self.house.pool) as conn:
@@ -236,6 +252,10 @@ SELECT (SELECT count(*) FROM review) AS opened,
        (SELECT count(DISTINCT c.review_id) FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id
         WHERE m.kind = 'climb') AS escalated,
        (SELECT count(*) FROM audit WHERE kind = 'review.step_done') AS steps_done
+"""
+_ON_THE_LETTER = """
+SELECT count(*) AS answers FROM review_answer a JOIN review r ON r.id = a.review_id
+WHERE r.kind = 'flow_step' AND a.counted
 """
 _OPEN = """
 SELECT (SELECT count(*) FROM review WHERE state IN ('open', 'changes') OR step_state = 'due') AS waiting,

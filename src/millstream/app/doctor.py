@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from millstream.app.doctor_doors import examine_doors, examine_exstream
+from millstream.app.doctor_reviews import examine_reviews
 from millstream.app.finding import Finding
 from millstream.app.options import gmail_options, token_source
 from millstream.app.reading import mailboxes
@@ -29,6 +30,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async for finding in examine_exstream(settings):
         yield finding
     async for finding in examine_doors(settings):
+        yield finding
+    async for finding in examine_reviews(settings):
         yield finding
     senders = [mailbox for pool in settings.senders.pools.values() for mailbox in pool]
     if not senders:

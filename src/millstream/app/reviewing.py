@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from millstream.app.house import House
 from millstream.app.review import open_desk, review_drill, review_options, reviews_on
+from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
 from millstream.gmail import Gmail
@@ -19,6 +20,7 @@ from millstream.review.options import Point
 from millstream.review.papers import TICK as PAPERS_TICK
 from millstream.review.papers import Papers
 from millstream.review.replies import Replies
+from millstream.review.watched import Levels
 from millstream.work.engine import Sweep
 from millstream.work.events import Listener
 
@@ -44,13 +46,15 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     Raises:
         BadPolicy: policy files cannot be used.
         ConfigError: the pool that asks has no mailbox.
+        ExstreamError: what its tokens need is not set.
     """
     if not reviews_on(house.settings):
         # What was ordered before the policies were taken away is still carried out.
         yield Reviewing((_carrying(house),))
         return
     options = review_options(house.settings)
-    desk, steps = open_desk(house)
+    levels = Levels()
+    desk, steps = open_desk(house, approvers=levels)
     holds = Holds(house.pool)
     gathering = Gathering(
         house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
@@ -74,7 +78,10 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
         Sweep("review_withdrawn", _WITHDRAW_EVERY, gathering.withdraw),
         _carrying(house),
     )
-    yield Reviewing(sweeps, (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners()))
+    async with watching(house, desk, steps, levels, every=options.watch) as looks:
+        yield Reviewing(
+            (*sweeps, *looks), (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners())
+        )
 
 
 def _carrying(house: House) -> Sweep:

@@ -116,7 +116,22 @@ def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, st
     if "kills" in outcome:
         struck = ", ".join(f"{name} {number} times" for name, number in sorted(outcome["faults"].items()))
         tell(f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}")
+    if "reviews" in outcome:
+        for each in _reviewed(outcome["reviews"]):
+            tell(each)
     for name, url in where.items():
         tell(f"{name}: {url}")
     if addresses:
         tell(f"a customer's: {where['mailboxes']}/mailboxes/{quote(addresses[0])}")
+
+
+def _reviewed(came: Mapping[str, int]) -> tuple[str, str]:
+    """What came of the reviews."""
+    answers = f"{came['by_reply']} answers by reply, {came['by_page']} by the page"
+    return (
+        (
+            f"put to reviewers: {came['opened']}, with {answers}; changes asked {came['changes_asked']}, "
+            f"climbed to the legal department {came['escalated']}"
+        ),
+        f"their next steps that are done, in Exstream and for held deliveries: {came['steps_done']}",
+    )

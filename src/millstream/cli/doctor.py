@@ -13,7 +13,7 @@ from millstream.cli.frame import Json
 
 
 def doctor(*, json: Json = False) -> None:
-    """Check the whole path: database, documents, Exstream, doors, credentials, mailboxes.
+    """Check the whole path: database, documents, Exstream, doors, reviews, credentials, mailboxes.
 
     It sends nothing and makes no draft; a small probe is put into the document store, and into folders for a moment.
     Exit code 1 where something is wrong; each line says what to do.

@@ -23,7 +23,7 @@ TREE: dict[str, Leaf | Branch] = {
     "smtp": Leaf("millstream.cli.smtp:smtp", "Take mail from an Exstream or StreamServe SMTP connector until Ctrl-C."),
     "doctor": Leaf(
         "millstream.cli.doctor:doctor",
-        "Check the whole path: database, documents, Exstream, doors, credentials, mailboxes.",
+        "Check the whole path: database, documents, Exstream, doors, reviews, credentials, mailboxes.",
     ),
     "run": Branch(
         "Runs: communications that came in together.",
@@ -140,6 +140,7 @@ TREE: dict[str, Leaf | Branch] = {
         {
             "list": Leaf("millstream.cli.review:list_command", "What people are asked, the newest first."),
             "show": Leaf("millstream.cli.review:show", "One review with everything that happened."),
+            "open": Leaf("millstream.cli.review_open:open_command", "Put what waits in Exstream to people."),
             "answer": Leaf("millstream.cli.review_answer:answer", "Answer for a person who is asked."),
             "overrule": Leaf(
                 "millstream.cli.review_answer:overrule", "Decide alone, as somebody whom the policy names."
@@ -154,7 +155,9 @@ TREE: dict[str, Leaf | Branch] = {
             "export": Leaf(
                 "millstream.cli.review_export:export", "Write everything about a review as one file that proves itself."
             ),
-            "mail": Leaf("millstream.cli.review:mail", "What a mail to a reviewer says, as it would be written now."),
+            "mail": Leaf(
+                "millstream.cli.review_mail:mail", "What a mail to a reviewer says, as it would be written now."
+            ),
             "policy": Branch(
                 "Who is asked about what.",
                 {
@@ -167,6 +170,13 @@ TREE: dict[str, Leaf | Branch] = {
                     ),
                 },
             ),
+        },
+    ),
+    "rules": Branch(
+        "Compliance rules: what documents must say, and must not.",
+        {
+            "check": Leaf("millstream.cli.rules:check", "Say what is wrong with rule packs, or what is in them."),
+            "try": Leaf("millstream.cli.rules:try_command", "Show what rules find in the communications of a driver."),
         },
     ),
     "event": Branch(

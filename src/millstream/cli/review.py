@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from millstream.app.house import House
-from millstream.app.review import policy_book, review_options
+from millstream.app.review import policy_book
 from millstream.audit import chain
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
-from millstream.review.errors import UnknownReview
-from millstream.review.mailing import Mailing
 from millstream.review.model import State
 from millstream.review.people import People
 from millstream.review.shelf import Shelf
@@ -21,13 +18,6 @@ from millstream.storage.pool import transaction
 
 Number = Annotated[int, typer.Argument(help="The review's number.")]
 _MOST_WORDS = 80
-
-
-class Part(StrEnum):
-    """What of a mail is printed."""
-
-    HTML = "html"
-    TEXT = "text"
 
 
 def shelf(house: House) -> Shelf:
@@ -82,26 +72,6 @@ def show(number: Number, *, json: Json = False) -> None:
     frame.say("\nRECORD")
     rows = [{"at": entry["at"], "what": entry["kind"], "who": entry["actor"]} for entry in parts["audit"]]
     frame.answer_rows(rows, ("at", "what", "who"), as_json=False, empty="nothing is recorded yet")
-
-
-def mail(
-    number: Annotated[int, typer.Argument(help="The mail's number, as `review show` has it.")],
-    *,
-    part: Annotated[Part, typer.Option(help="html, or the text that stands beside it.")] = Part.TEXT,
-    json: Json = False,
-) -> None:
-    """What a mail to a reviewer says, as it would be written now. Links have a place holder: the lane makes them."""
-
-    async def written(house: House) -> dict[str, Any]:
-        calendars = policy_book(house.settings).calendars
-        options = review_options(house.settings)
-        found = await Mailing(house.pool, house.documents, options, calendars=calendars).rendered(number)
-        if found is None:
-            raise UnknownReview(f"there is no mail {number}; `millstream review show` lists those of a review")
-        return {"mail": number, "subject": found.subject, "text": found.text, "html": found.html}
-
-    whole = work.in_house(written)
-    frame.answer(whole, whole[part], as_json=json)
 
 
 _PARTS = {

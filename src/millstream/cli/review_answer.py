@@ -42,7 +42,7 @@ _WHY: Mapping[str, str] = {
     "own_work": "it is this person's own work",
     "other_stage": "this person is asked in another stage",
     "stale_hash": "the content is not what was shown",
-    "not_allowed": "it is not allowed",
+    "not_allowed": "this is needed",
     "closed": "it is no longer open",
 }
 

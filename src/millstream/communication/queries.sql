@@ -113,11 +113,13 @@ SELECT disposition, count(*) AS deliveries,
 FROM delivery WHERE run_id = :run_id GROUP BY disposition;
 
 -- name: progress_of_all
--- The same for all runs.
+-- The same for all runs, but for those whose key begins with `but`.
 SELECT disposition, count(*) AS deliveries,
        count(*) FILTER (WHERE disposition IN ('queued', 'drafted', 'sending')
                         OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
-FROM delivery GROUP BY disposition;
+FROM delivery
+WHERE :but = '' OR run_id NOT IN (SELECT id FROM run WHERE starts_with(key, :but))
+GROUP BY disposition;
 
 -- name: sighted
 -- How many deliveries of a run each kind of sighting was about.

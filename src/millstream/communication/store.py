@@ -152,10 +152,10 @@ class RunStore:
             rows = [row async for row in queries.progress(conn, run_id=run.id)]
         return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
 
-    async def progress_of_all(self) -> Progress:
-        """Where the deliveries of all runs stand now."""
+    async def progress_of_all(self, *, but: str = "") -> Progress:
+        """Where the deliveries of all runs stand now, but for runs whose key begins with `but`."""
         async with self._pool.connection() as conn:
-            rows = [row async for row in queries.progress_of_all(conn)]
+            rows = [row async for row in queries.progress_of_all(conn, but=but)]
         return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
 
     async def sighted(self, run: Run) -> dict[str, int]:

@@ -92,7 +92,7 @@ class Holds:
             )
             done = len(held) < self._portion
             here = {"review_id": review_id, "round": order["round"]}
-            await queries.order_carried(conn, **here, moved=len(moved.tokens), done=done)
+            await queries.order_carried(conn, **here, moved=len(moved.tokens), settled=bool(held), done=done)
             if done:
                 await queries.tell_carried(conn, **here)
             await moved.write(conn)

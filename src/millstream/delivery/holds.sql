@@ -49,6 +49,7 @@ FROM doomed WHERE d.id = doomed.id RETURNING d.token;
 -- How far an order is. One with more to do goes to the end of the queue, so that a single letter does not wait behind a
 -- hundred thousand.
 UPDATE hold_order SET moved = moved + :moved, due_at = CASE WHEN :done THEN NULL ELSE clock_timestamp() END,
+    begun_at = CASE WHEN :settled THEN coalesce(begun_at, now()) ELSE begun_at END,
     done_at = CASE WHEN :done THEN now() END
 WHERE review_id = :review_id AND round = :round;
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from millstream.review.polite import NAMES, named
+from millstream.review.polite import NAMES, named, thanked
 from millstream.review.tokens import QUESTION, STOPS, STRONG, TRAILING, Sheet
 from millstream.review.words import Lexicon
 
@@ -68,8 +68,12 @@ def _segments(body: Sheet, begin: int, end: int, one: Lexicon, lexicons: Sequenc
 def _phrases(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> Iterator[tuple[str, int]]:
     for kind in ("approve_all", "approve", "filler"):
         yield from ((kind, length) for length in one[kind].lengths(words, at))
+    if at and (length := one["joining"].longest(words, at)) and at + length < len(words):
+        yield "filler", length
     for other in lexicons:
         for kind in ("courtesy", "closing"):
             yield from ((kind, length) for length in other[kind].lengths(words, at))
+        if length := thanked(words, at, other):
+            yield "courtesy", length
     if words[at] in _SMILES or words[at] == THUMB:
         yield "filler", 1

@@ -177,6 +177,16 @@ class ReviewDesk:
         async for _ in queries.lock_reviews(conn, ids=list(ids)):
             pass
 
+    async def about(self, conn: Connection, review_id: int, subject: Subject) -> None:
+        """Let a question go on about the next edition of its subject; the caller holds its lock and brings the content.
+
+        Raises:
+            UnknownReview: no review has the number.
+        """
+        values = {"ref": legible(subject.ref), "name": legible(subject.name), "facts": dumps(subject.facts)}
+        if await queries.set_subject(conn, id=review_id, **values) is None:
+            raise _unknown(review_id)
+
     async def _apply(self, conn: Connection, stored: Stored, happening: Happening, who: People) -> Applied:
         review, now = stored.review, self._clock()
         policy, settled = stored.policy, False

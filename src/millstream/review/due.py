@@ -15,22 +15,24 @@ from millstream.storage.pool import Connection, Pool, transaction
 log = get_logger(__name__)
 
 BOUNCED: Final = "delivery.bounced"
+MAIL_LOST: Final = "review.mail_lost"
 _PORTION: Final = 50
 """Reviews in one transaction: the audit chain is locked for as long as one takes."""
 _ROUNDS: Final = 40
 _AGAIN_SECONDS: Final = 600.0
+_ASKING: Final = frozenset({"ask", "climb", "bundle"})
 
 
-class BouncedEvent(Protocol):
+class Event(Protocol):
     """An event as `work` hands it out."""
 
     @property
     def subject(self) -> str:
-        """`delivery:<token>`."""
+        """`delivery:<token>`, or `review:<id>`."""
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """What the delivery room wrote: bounce, suppressed, status, diagnostic."""
+        """What the delivery room wrote: bounce, suppressed, status, diagnostic; of a lost mail what the outbox did."""
 
 
 class Due:
@@ -72,8 +74,13 @@ class Due:
             rows = [row async for row in queries.stopped_mails(conn, most=self._portion)]
         for row in rows:
             why = ": ".join(filter(None, (row["reason"], row["detail"]))) or "the question was not sent"
-            async with transaction(self._pool) as conn:
-                await self._desk.apply(conn, row["review_id"], Undeliverable(row["address"], why))
+            try:
+                async with transaction(self._pool) as conn:
+                    await self._desk.apply(conn, row["review_id"], Undeliverable(row["address"], why))
+            except DatabaseError:
+                raise
+            except Exception:
+                log.exception("review.lost_failed", review=row["review_id"])
         return len(rows)
 
     async def _singly(self) -> int:
@@ -93,10 +100,10 @@ class Due:
         return self._portion
 
 
-def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, BouncedEvent], Awaitable[None]]]:
+def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, Event], Awaitable[None]]]:
     """Kind of event to who answers it, for `work.events.Events`."""
 
-    async def bounced(conn: Connection, event: BouncedEvent) -> None:
+    async def bounced(conn: Connection, event: Event) -> None:
         noun, _, token = event.subject.partition(":")
         facts = event.payload
         if noun != "delivery" or not (facts.get("bounce") == "hard" or facts.get("suppressed")):
@@ -107,4 +114,14 @@ def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, BouncedEvent]
         for row in found:
             await desk.apply(conn, row["review_id"], Undeliverable(row["address"], why or "the mail came back"))
 
-    return {BOUNCED: bounced}
+    async def mail_lost(conn: Connection, event: Event) -> None:
+        facts, number = event.payload, event.subject.removeprefix("review:")
+        if facts.get("kind") not in _ASKING or not (number.isascii() and number.isdigit()):
+            return
+        await desk.lock(conn, [int(number)])
+        review = (await desk.stored(conn, int(number))).review
+        if review.round == facts.get("round"):
+            why = f"the question could not be written: {facts.get('error')}"
+            await desk.apply(conn, int(number), Undeliverable(str(facts.get("address")), why))
+
+    return {BOUNCED: bounced, MAIL_LOST: mail_lost}

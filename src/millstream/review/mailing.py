@@ -26,14 +26,23 @@ from millstream.composer import ComposerError
 from millstream.composer.mail import RenderedMail
 from millstream.drill import Drill
 from millstream.log import get_logger
-from millstream.review import render
+from millstream.review import markup, render
 from millstream.review.asked import Mail, mail_of
 from millstream.review.options import Point, ReviewOptions
 from millstream.review.policy import ALWAYS, Calendar
 from millstream.review.ports import Clock, DocumentStore
 from millstream.review.showing import Showing, Shown
 from millstream.review.threads import RETRY, Place, place
-from millstream.storage.errors import StorageError
+from millstream.storage.errors import (
+    DatabaseAway,
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseRefused,
+    StorageError,
+    StoreAway,
+    StoreFull,
+    StoreRefused,
+)
 from millstream.storage.pool import Pool, transaction
 from millstream.storage.statements import Statements
 
@@ -47,6 +56,9 @@ RUN_POLICY: Final = Policy(bounce_limit=1.0)
 """One reviewer's address that bounces stops no other's question."""
 _MOST: Final = 8
 _LONGEST_GAP: Final = 300.0
+_MOST_DOUBLINGS: Final = 16
+_TEMPORARY: Final = (DatabaseAway, DatabaseBusy, DatabaseFull, DatabaseRefused, StoreAway, StoreFull, StoreRefused)
+"""Nothing is wrong with the mail: an outage of an hour must not cost a question."""
 _PATIENCE: Final = 120.0
 
 
@@ -100,13 +112,14 @@ class Mailing(Statements):
             if len(rows) < _MOST:
                 return seen
 
-    async def rendered(self, mail_id: int) -> RenderedMail | None:
-        """A mail as it would be written now; None where there is none such."""
+    async def rendered(self, mail_id: int) -> tuple[RenderedMail, render.Extras] | None:
+        """A mail as it would be written now, with its optional parts; None where there is none such."""
         row = await self._one("SELECT * FROM review_mail WHERE id = %(mail)s", {"mail": mail_id})
         if row is None:
             return None
         mail = await self._gathered(row)
-        return await asyncio.to_thread(self._written, mail, await self._shown(mail), None)
+        written = await asyncio.to_thread(self._written, mail, await self._shown(mail), None)
+        return written, render.extras(mail, offer=self._offer, zones=self._zones)
 
     async def _send(self, row: Mapping[str, Any]) -> None:
         try:
@@ -182,18 +195,24 @@ class Mailing(Statements):
         return shown
 
     def _written(self, mail: Mail, shown: list[Shown], subject: str | None) -> RenderedMail:
-        return render.write(mail, shown, offer=self._offer, zones=self._zones, subject=subject)
+        written = render.write(mail, shown, offer=self._offer, zones=self._zones, subject=subject)
+        said = render.extras(mail, offer=self._offer, zones=self._zones).markup if self._options.markup else None
+        return written if said is None else replace(written, html=markup.embedded(written.html, said))
 
     async def _failed(self, row: Mapping[str, Any], error: Exception) -> None:
-        """It is tried again, later each time; after so many times it is put aside for a person."""
+        """It is tried again, later each time; after so many times it is put aside, unless waiting alone can help."""
         tries = row["tries"] + 1
-        gap = None if tries >= self._options.most_tries else min(2.0**tries, _LONGEST_GAP)
-        log.warning("review.mail_failed", mail=row["id"], tries=tries, again=gap is not None, error=str(error))
-        await self._tried(row["id"], f"{type(error).__name__}: {error}", gap)
+        again = isinstance(error, _TEMPORARY) or tries < self._options.most_tries
+        log.warning("review.mail_failed", mail=row["id"], tries=tries, again=again, error=str(error))
+        failure = f"{type(error).__name__}: {error}"
+        if again:
+            await self._tried(row["id"], failure, min(2.0 ** min(tries, _MOST_DOUBLINGS), _LONGEST_GAP))
+        else:
+            values = {"mail": row["id"], "failure": _legible(failure), "holder": self._holder}
+            await self._do(queries.give_up.sql, values)
 
     async def _tried(self, mail: int, failure: str, seconds: float | None) -> None:
-        legible = failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
-        values = {"mail": mail, "failure": legible, "seconds": seconds, "holder": self._holder}
+        values = {"mail": mail, "failure": _legible(failure), "seconds": seconds, "holder": self._holder}
         await self._do(queries.tried.sql, values)
 
     async def _put_off(self, mail: int, seconds: float) -> None:
@@ -238,6 +257,10 @@ def _communication(mail: Mail, written: RenderedMail, shown: list[Shown], letter
         source={"reviews": [case.id for case in mail.cases], "kind": mail.kind},
         letter=letter,
     )
+
+
+def _legible(failure: str) -> str:
+    return failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
 
 
 def _of(mail: Mail) -> dict[str, Any]:

@@ -73,6 +73,17 @@ UPDATE review_mail SET tries = tries + 1, failure = :failure, holder = NULL, lea
     due_at = CASE WHEN :seconds::float8 IS NULL THEN NULL ELSE now() + make_interval(secs => :seconds::float8) END
 WHERE id = :mail AND token IS NULL AND holder = :holder;
 
+-- name: give_up!
+-- It cannot be made at all. Whoever it should have asked does not know that they are asked: the review room answers that.
+WITH gone AS (
+    UPDATE review_mail SET tries = tries + 1, failure = :failure, holder = NULL, leased_until = NULL, due_at = NULL
+    WHERE id = :mail AND token IS NULL AND holder = :holder RETURNING id, kind, address
+)
+INSERT INTO event (kind, subject, payload)
+SELECT 'review.mail_lost', 'review:' || c.review_id, jsonb_build_object('mail', gone.id, 'kind', gone.kind,
+    'address', gone.address, 'round', c.round, 'error', :failure::text)
+FROM gone JOIN review_mail_case c ON c.mail_id = gone.id ORDER BY c.number;
+
 -- name: others_waiting^
 -- The asks that wait for a bundle with this one: same person, same policy.
 SELECT count(*) AS asks FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id JOIN review r ON r.id = c.review_id

@@ -59,9 +59,13 @@ def _one_of(name: str, words: Sequence[str], at: int, lexicons: Sequence[Lexicon
 
 
 def _several(word: str) -> list[int]:
-    """`1`, `#1` or `1,2,3`."""
+    """`1`, `#1`, `1,2,3` or `1-3`."""
+    first, dash, last = (each.strip() for each in word.partition("-"))
+    if dash:
+        begin, end = _number(first), _number(last)
+        return list(range(begin, end + 1)) if 0 < begin < end else []
     numbers = [_number(each) for each in word.split(",")]
-    return [number for number in numbers if number] if all(numbers) else []
+    return numbers if all(numbers) else []
 
 
 def _number(word: str) -> int:

@@ -8,8 +8,8 @@ import aiosql
 
 from millstream.review.desk import ReviewDesk
 from millstream.review.model import Answered, Content
-from millstream.review.pages import Addressed, AskedCase, Case
 from millstream.review.ports import Applied, DocumentStore
+from millstream.review.sheet import Addressed, AskedCase, Case
 from millstream.storage.pool import Pool, transaction
 
 queries = aiosql.from_path(Path(__file__).with_name("pages.sql"), "apsycopg", mandatory_parameters=False)

@@ -7,62 +7,32 @@ hash, how the seat stood, and the browser that was shown it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hmac import compare_digest
+from typing import Protocol
 
 from millstream.review.errors import LinkRefused, UnknownReview
 from millstream.review.links import Links
-from millstream.review.model import (
-    Answered,
-    Content,
-    Decision,
-    How,
-    Paper,
-    Refusal,
-    Review,
-    Seat,
-    SeatState,
-    State,
-    Verdict,
-)
+from millstream.review.model import Answered, How, Paper, Review, Seat, Verdict
 from millstream.review.policy import Policy
 from millstream.review.ports import Applied
+from millstream.review.sheet import (
+    Addressed,
+    AskedCase,
+    Case,
+    Form,
+    Outcome,
+    Posted,
+    Sheet,
+    SignedIn,
+    needs_sign_in,
+    shows_papers,
+    standing,
+)
 
 MOST_WORDS = 4_000
 """Characters of a reason or a wish."""
-
-Standing = Literal["open", "answered", "decided", "superseded", "handed_on", "closed", "cancelled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """Whom a mail went to, and what it asked."""
-
-    address: str
-    cases: tuple[AskedCase, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AskedCase:
-    """One question of a mail."""
-
-    number: int
-    review_id: int
-    round: int
-    seat_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A review with what its pages show."""
-
-    review: Review
-    policy: Policy
-    """As it stood when the round began."""
-    contents: Mapping[int, Content] = field(default_factory=dict)
-    """Of every round."""
-    time_zone: str = "UTC"
 
 
 class PageDesk(Protocol):
@@ -84,121 +54,6 @@ class PageDesk(Protocol):
         """The one address that a person is known by, from any of theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who proved to be whom, at whose door."""
-
-    email: str
-    subject: str
-    issuer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a form carries beside what a person puts in."""
-
-    word: str
-    version: int
-    hash: str
-    round: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """One case as its reviewer sees it."""
-
-    link: str
-    number: int
-    case: Case
-    seat: Seat
-    standing: Standing
-    content: Content
-    """Of the round that the link is about."""
-    before: Content | None
-    """Of the round before it."""
-    form: Form | None
-    """Only where an answer would be taken."""
-    sign_in: bool
-    """The policy wants a sign-in for this one."""
-    signed: SignedIn | None
-    """Whoever is signed in, if it is this seat's person."""
-    stranger: SignedIn | None
-    """Whoever is signed in, if it is not."""
-
-    @property
-    def review(self) -> Review:
-        """The review as it stands."""
-        return self.case.review
-
-    @property
-    def decision(self) -> Decision | None:
-        """What ended it, if something did."""
-        return self.review.decision if self.standing in {"decided", "cancelled"} else None
-
-    @property
-    def locked(self) -> bool:
-        """Whether what it is about may not be shown yet."""
-        return self.sign_in and self.signed is None
-
-    @property
-    def peers(self) -> tuple[Seat, ...]:
-        """Who else is asked in this round."""
-        return tuple(
-            seat
-            for seat in self.review.seats
-            if seat.round == self.seat.round and seat.address != self.seat.address and seat.state != SeatState.REPLACED
-        )
-
-    @property
-    def asked_again(self) -> bool:
-        """Whether the same person has a question of the current round, in another mail."""
-        return any(seat.address == self.seat.address for seat in self.review.waiting())
-
-    @property
-    def handed_to(self) -> str | None:
-        """Who sits there now."""
-        return next(
-            (
-                seat.name or seat.address
-                for seat in self.review.seats
-                if seat.round == self.seat.round and seat.instead_of == self.seat.address
-            ),
-            None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A case in the list of a mail that asks about several."""
-
-    number: int
-    name: str
-    standing: Standing
-    locale: str
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A form as it came back. Nothing of it is believed before its word is."""
-
-    word: str = ""
-    version: str = ""
-    hash: str = ""
-    round: str = ""
-    verdict: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a form led to: `counted`; `again`, where something is to be put right; or `late`, where nothing can."""
-
-    kind: Literal["counted", "again", "late", "sign_in"]
-    why: str = ""
-    """again: `verdict`, `reason` or `long`; late: the refusal's word, or `used`."""
-    refusal: Refusal | None = None
-
-
 class Pages:
     """The answer pages over a desk."""
 
@@ -206,20 +61,55 @@ class Pages:
         self._desk = desk
         self._links = links
 
-    async def rows(self, link: str) -> list[Row]:
-        """The cases that a mail asks about.
+    async def numbers(self, link: str) -> tuple[int, ...]:
+        """The numbers of the cases that a mail asks about.
+
+        Raises:
+            LinkRefused: it is no link of ours.
+        """
+        return tuple(each.number for each in (await self._asked(link)).cases)
+
+    async def sheets(self, link: str, *, browser: str, signed: SignedIn | None) -> list[Sheet]:
+        """Every case of a mail, for the page that lists them.
 
         Raises:
             LinkRefused: it is no link of ours.
         """
         asked = await self._asked(link)
-        rows = []
+        found = []
         for each in asked.cases:
             case = await self._desk.case(each.review_id)
             seat = _seat(case.review, each, asked.address)
             if seat is not None:
-                rows.append(Row(each.number, _named(case), standing(case.review, seat), seat.locale))
-        return rows
+                found.append(self._filled(link, each, case, seat, browser=browser, signed=signed))
+        return found
+
+    def word_for_all(self, sheets: Sequence[Sheet], browser: str) -> str:
+        """The word of a form for all cases of a mail that can be answered; empty where there are not several."""
+        forms = [f"{sheet.number} {sheet.form.word}" for sheet in sheets if sheet.form is not None]
+        return self._links.sign("all", browser, *forms) if len(forms) > 1 else ""
+
+    async def answer_all(self, sheets: Sequence[Sheet], posted: Posted, *, browser: str) -> Outcome:
+        """Let one form count for every case that can be answered, each by itself.
+
+        Where one of them is not as it was shown, none is answered: `late`.
+
+        Raises:
+            LinkRefused: the form was not made for this browser.
+        """
+        if not browser or not posted.word:
+            raise LinkRefused("form")
+        open_ones = [sheet for sheet in sheets if sheet.form is not None]
+        word = self.word_for_all(sheets, browser)
+        if not word or not compare_digest(word.encode(), posted.word.encode()):
+            return Outcome("late", "used")
+        for sheet in open_ones:
+            if (fault := _fault(sheet.case.policy, posted)) is not None:
+                return Outcome("again", fault)
+        outcomes = [
+            await self._apply(sheet, _answered(sheet, Verdict(posted.verdict), posted.text)) for sheet in open_ones
+        ]
+        return next((each for each in outcomes if each.kind != "counted"), outcomes[0])
 
     async def sheet(self, link: str, number: int | None, *, browser: str, signed: SignedIn | None) -> Sheet:
         """What one case's page shows.
@@ -251,7 +141,7 @@ class Pages:
     ) -> Sheet:
         review = case.review
         content = review.content if seat.round == review.round else case.contents.get(seat.round, review.content)
-        wanted = needs_sign_in(case.policy, content)
+        wanted = needs_sign_in(case.policy, review.subject, content)
         ours = signed is not None and self._desk.canonical(signed.email) == self._desk.canonical(seat.address)
         stands = standing(review, seat)
         form = None
@@ -285,14 +175,11 @@ class Pages:
             return Outcome("late", "used")
         if sheet.form is not None and (fault := _fault(sheet.case.policy, posted)) is not None:
             return Outcome("again", fault)
-        evidence = {"delivery": sheet.link.partition(".")[0]}
-        if sheet.signed is not None:
-            evidence |= {"email": sheet.signed.email, "subject": sheet.signed.subject, "issuer": sheet.signed.issuer}
         # Where no answer is taken any more the desk refuses it, and keeps that it was given.
         verdict = Verdict(posted.verdict) if posted.verdict in set(Verdict) else None
         if verdict is None:
             return Outcome("late", "used")
-        return await self._apply(sheet, verdict, posted.text.strip()[:MOST_WORDS], How.PAGE, evidence)
+        return await self._apply(sheet, _answered(sheet, verdict, posted.text, content_hash=posted.hash))
 
     async def click(self, sheet: Sheet, *, evidence: Mapping[str, str]) -> Outcome:
         """Let Gmail's one click approve. The caller has proved that it was Gmail's, for our domain."""
@@ -300,8 +187,8 @@ class Pages:
             raise LinkRefused("unknown")
         if sheet.standing != "open":
             return Outcome("late", "used")
-        facts = {"delivery": sheet.link.partition(".")[0], **evidence}
-        return await self._apply(sheet, Verdict.APPROVE, "", How.ONE_CLICK, facts)
+        said = _answered(sheet, Verdict.APPROVE, "")
+        return await self._apply(sheet, replace(said, how=How.ONE_CLICK, evidence={**said.evidence, **evidence}))
 
     def shown(self, sheet: Sheet, n: int) -> Paper:
         """The n-th paper, the first being 1, of the round that the link is about.
@@ -329,16 +216,7 @@ class Pages:
             return None
         return await self._desk.document(sheet.before.papers[n - 1].sha256)
 
-    async def _apply(self, sheet: Sheet, verdict: Verdict, text: str, how: How, evidence: Mapping[str, str]) -> Outcome:
-        answered = Answered(
-            address=sheet.seat.address,
-            verdict=verdict,
-            text=text,
-            how=how,
-            round=sheet.seat.round,
-            hash=sheet.content.hash,
-            evidence=evidence,
-        )
+    async def _apply(self, sheet: Sheet, answered: Answered) -> Outcome:
         applied = await self._desk.answer(_number(sheet.review), answered)
         if applied.refusal is None:
             return Outcome("counted")
@@ -367,40 +245,20 @@ def new_browser() -> str:
     return secrets.token_urlsafe(24)
 
 
-def standing(review: Review, seat: Seat) -> Standing:
-    """How a seat's question stands."""
-    if review.state in {State.CANCELLED, State.SUPERSEDED}:
-        return "cancelled"
-    if review.decision is not None and review.state is not State.OPEN:
-        return "decided"
-    if seat.state is SeatState.REPLACED:
-        return "handed_on"
-    if seat.round != review.round:
-        return "superseded"
-    if seat.state is SeatState.ANSWERED:
-        return "answered"
-    return "open" if seat in review.waiting() else "closed"
-
-
-def needs_sign_in(policy: Policy, content: Content) -> bool:
-    """Whether the policy wants a sign-in for this content. A limit whose field nobody knows wants one."""
-    wanted = policy.rules.sign_in
-    if isinstance(wanted, bool):
-        return wanted
-    told = content.facts.get(wanted.above.field, content.facts.get(wanted.above.field.rpartition(".")[2]))
-    try:
-        return told is None or not float(told) <= wanted.above.value
-    except ValueError:
-        return True
-
-
-def shows_papers(sheet: Sheet) -> bool:
-    """Whether documents are shown on pages: where the policy lets them be seen, to whoever sits there still."""
-    mail = sheet.case.policy.mail
-    documents = mail.documents
-    if mail.sensitive is not None and sheet.case.policy.fits(mail.sensitive.types, sheet.content.facts.get("type")):
-        documents = mail.sensitive.documents
-    return documents != "none" and sheet.standing != "handed_on"
+def _answered(sheet: Sheet, verdict: Verdict, text: str, *, content_hash: str | None = None) -> Answered:
+    """What a seat's person says, having seen this content."""
+    evidence = {"delivery": sheet.link.partition(".")[0]}
+    if (signed := sheet.signed) is not None:
+        evidence |= {"email": signed.email, "subject": signed.subject, "issuer": signed.issuer}
+    return Answered(
+        address=sheet.seat.address,
+        verdict=verdict,
+        text=text.strip()[:MOST_WORDS],
+        how=How.PAGE,
+        round=sheet.seat.round,
+        hash=content_hash or sheet.content.hash,
+        evidence=evidence,
+    )
 
 
 def _fault(policy: Policy, posted: Posted) -> str | None:
@@ -421,10 +279,6 @@ def _seat(review: Review, each: AskedCase, address: str) -> Seat | None:
         return named
     theirs = [seat for seat in review.seats if seat.address == address and seat.round == each.round]
     return theirs[-1] if theirs else None
-
-
-def _named(case: Case) -> str:
-    return case.review.subject.name or case.review.subject.ref
 
 
 def _number(review: Review) -> int:

@@ -68,7 +68,7 @@ class People:
         """A policy with addresses in place of names, and Exstream's levels as stages: as it stands for one round."""
         rungs = [rung.model_copy(update={"ask": self.addresses(rung.ask) or rung.ask}) for rung in policy.ladder]
         rights = {name: self.addresses(getattr(policy.people, name)) for name in ("may_overrule", "may_reassign")}
-        stages = tuple(each for stage in policy.stages for each in self._settle(stage, subject.domain))
+        stages = tuple(each for stage in policy.stages for each in self._settle(stage, subject))
         people = policy.people.model_copy(update=rights)
         return policy.model_copy(update={"stages": stages, "ladder": tuple(rungs), "people": people})
 
@@ -165,14 +165,15 @@ class People:
                 sitting.add(instead.address)
         return tuple(asked)
 
-    def _settle(self, stage: Stage, domain: str) -> Iterable[Stage]:
+    def _settle(self, stage: Stage, subject: Subject) -> Iterable[Stage]:
         named = self.addresses(stage.ask)
-        levels = self._approvers(domain) if stage.exstream and self._approvers else ()
+        kind = subject.facts.get("type", "")
+        levels = self._approvers(subject.domain, kind) if stage.exstream and self._approvers else ()
         if not levels:
             return [stage.model_copy(update={"ask": named})]
         found = []
         for level in levels:
-            users = (self._index.exstream.get(user.strip().casefold()) for user in level)
+            users = (self._index.in_exstream(user) for user in level)
             asked = tuple(dict.fromkeys((*named, *(user for user in users if user))))
             # Stays marked where none of the users is known here: nobody is asked then, and the question climbs.
             found.append(stage.model_copy(update={"ask": asked, "exstream": not asked}))
@@ -211,6 +212,11 @@ class _Index:
     def canonical(self, address: str) -> str:
         lowered = address.strip().lower()
         return self._same.get(lowered, lowered)
+
+    def in_exstream(self, user: str) -> str | None:
+        """The address of somebody whom Exstream names, or has an address of; None: the policies do not know them."""
+        address = self.canonical(user)
+        return self.exstream.get(user.strip().casefold()) or (address if address in self.known else None)
 
     def addresses(self, names: Iterable[str]) -> tuple[str, ...]:
         """Of people, groups and groups of groups, once each, in order. A name that means nothing is left out."""

@@ -9,8 +9,12 @@ from millstream.mime.phrases import SENT_FROM
 from millstream.review.tokens import LINE, QUESTION, STOPS, STRONG, WEAK, Sheet, Token, cut
 from millstream.review.words import Lexicon, every_marked
 
+_THANKS: Final = 8
+"""Words that say what somebody is thanked for."""
 NAMES: Final = 3
 """Words of a name."""
+_CLOSINGS: Final = 4
+"""Greetings below each other: thanks, regards, a name, and what a program adds."""
 _BELOW: Final = 8
 """Lines of a signature that are looked at; words in one are twice as many at most."""
 
@@ -18,10 +22,23 @@ _BELOW: Final = 8
 def body_of(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     """Without salutation, closing greeting, names and signature."""
     sheet = _without_rule(sheet)
-    shorter = _without_closing(sheet, lexicons)
-    while shorter is not sheet:
-        sheet, shorter = shorter, _without_closing(shorter, lexicons)
+    for _ in range(_CLOSINGS):
+        sheet = _without_closing(sheet, lexicons)
     return trimmed(_without_greeting(trimmed(sheet), lexicons))
+
+
+def courtesy(words: Sequence[str], at: int, one: Lexicon) -> int:
+    """How many words of politeness stand there."""
+    return max(one["courtesy"].longest(words, at), thanked(words, at, one))
+
+
+def thanked(words: Sequence[str], at: int, one: Lexicon) -> int:
+    """How many words are thanks for something, to the next stop; none of them may turn the sense, or be an answer."""
+    begin = at + one["gratitude"].longest(words, at)
+    end = next((n for n in range(begin, len(words)) if words[n] in STOPS), len(words))
+    if begin == at or not 0 < end - begin <= _THANKS or one.marked.intersection(words[begin:end]):
+        return 0
+    return end - at
 
 
 def is_device(line: str, lexicons: Sequence[Lexicon]) -> bool:
@@ -150,7 +167,11 @@ def _is_signature(sheet: Sheet, begin: int, end: int, lexicons: Sequence[Lexicon
         for before, token in zip(("", *words), sheet.tokens[begin:end], strict=False)
         if not _given(token) and not (token.said == "of" and before in _OFFICES)
     ]
-    return not any(one[name].within(bare) for one in lexicons for name in _TURNING)
+    if any(one[name].within(bare) for one in lexicons for name in _TURNING):
+        return False
+    return not any(
+        one[name].longest(words, at) > 1 for one in lexicons for name in _TURNING for at in range(len(words))
+    )
 
 
 _TURNING: Final = (

@@ -114,8 +114,8 @@ class Understands(Protocol):
 class Approvers(Protocol):
     """Exstream's approval roles of a domain."""
 
-    def __call__(self, domain: str) -> Sequence[Sequence[str]]:
-        """Names of users, level by level; empty where it is not known."""
+    def __call__(self, domain: str, kind: str, /) -> Sequence[Sequence[str]]:
+        """Names and addresses, level by level, for resources of a type; empty where it is not known."""
 
 
 class DocumentStore(Protocol):

@@ -137,6 +137,10 @@ SELECT id FROM mail;
 -- How far what a decision asked for has come.
 UPDATE review SET step_state = :state WHERE id = :id RETURNING id, round;
 
+-- name: set_subject^
+-- The next edition of a subject has a number of its own.
+UPDATE review SET ref = :ref, name = :name, facts = :facts::jsonb WHERE id = :id RETURNING id;
+
 -- name: bounced_mail
 -- Which seats a mail that came back had asked.
 SELECT c.review_id, m.kind, m.address FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id

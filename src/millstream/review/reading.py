@@ -16,8 +16,8 @@ from millstream.review.approval import THUMB, approves
 from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
 from millstream.review.polite import body_of, is_device
-from millstream.review.refusal import before, headed, only, strange, taken_back
-from millstream.review.tokens import QUESTION, STOPS, TRAILING, Sheet, cut, foreign, tidy
+from millstream.review.refusal import asks_for, headed, only, strange, taken_back
+from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
 
 MOST: Final = 2_000
@@ -95,12 +95,19 @@ def afterthought(text: str, languages: Sequence[str]) -> bool:
     return False
 
 
-def _turns(words: Sequence[str], lexicon: Lexicon) -> bool:
+def _turns(words: Sequence[str], one: Lexicon) -> bool:
     """Whether a line begins with a word that takes something back, or asks for something."""
-    return any(
-        lexicon[name].longest(words, 0)
-        for name in ("condition", "negation", "reject", "reject_open", "no", "change", "change_open")
-    )
+    if any(one[name].longest(words, 0) for name in _TURNS):
+        return True
+    # "Please not before Monday", but not the plea for trees below so many signatures.
+    asks = words[0] in one["change_open"].starting and not _TREES.intersection(words)
+    return asks and any(one[name].within(words) for name in ("condition", "negation", "hedge"))
+
+
+_TURNS: Final = ("condition", "negation", "reject", "reject_open", "no", "change", "change_open")
+_TREES: Final = frozenset(
+    {"environment", "umwelt", "environnement", "ambiente", "medioambiente", "milieu", "printing", "print"}
+)
 
 
 def _lexicons(languages: Sequence[str]) -> tuple[Lexicon, ...]:
@@ -139,17 +146,14 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     found = headed(words, one, lexicons, item=item)
     if found is None:
         return _No("question" if asks else "unknown", stops=approving is not None)
-    verdict, rest, everything = found
-    if asks:
+    alone = not found.says and only(found.beside(words), one, lexicons)
+    if asks and (alone or not asks_for(words, found, one)):
         return _No("question", stops=True)
-    if strange(words[rest:], one):
+    if strange(found.beside(words), one):
         return _No("language")
-    if why := taken_back(words, rest, verdict, one):
+    if why := taken_back(words, found, one, alone=alone):
         return _No(why, stops=True)
-    more = any(word not in STOPS for word in words[rest:]) and not only(words[rest:], one, lexicons)
-    if rest == len(words):
-        more = before(words, one, lexicons)
-    return _Said(verdict, more=more, everything=everything)
+    return _Said(found.verdict, more=not alone, everything=found.everything)
 
 
 def _bundle(body: Sheet, items: list[tuple[list[int], Sheet]], lexicons: Sequence[Lexicon]) -> Understood:

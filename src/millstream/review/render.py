@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+from millstream import harmless
 from millstream.communication.model import ANSWER_LINK
 from millstream.composer.errors import MailTooLarge
 from millstream.composer.mail import RenderedMail
 from millstream.composer.notice import Notices, Words, review_notices
+from millstream.review import amp, markup
 from millstream.review.asked import Case, Mail, Outcome, Sitter, outcome_of
 from millstream.review.model import How, SeatState, Verdict
 from millstream.review.showing import Line, Shown, fact_label
@@ -40,6 +42,15 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Extras:
+    """What a mail may carry besides; neither is needed to answer it."""
+
+    markup: Mapping[str, Any] | None = None
+    """schema.org's one-click approval."""
+    amp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Bounds:
     """How much of everything is shown; the next ones are tried where the mail would be cut off."""
 
@@ -49,11 +60,13 @@ class _Bounds:
     findings: int
     changes: int
     people: int
+    notes: bool = True
 
 
 _FULL = _Bounds(text=4_000, long=300, facts=20, findings=20, changes=40, people=20)
 _SHORT = _Bounds(text=600, long=160, facts=6, findings=3, changes=6, people=6)
 _BARE = _Bounds(text=0, long=80, facts=3, findings=1, changes=0, people=0)
+_LEAST = _Bounds(text=0, long=60, facts=0, findings=1, changes=0, people=0, notes=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +98,26 @@ def write(
     words = notices.words(mail.locale)
     subject = subject or _subject(mail, words)
     writer = _Writer(mail, words, offer, zones)
-    for bounds in (_FULL, _SHORT):
+    for bounds in (_FULL, _SHORT, _BARE):
         try:
             return notices.render(subject, writer.values(shown, bounds), words, to=mail.address)
         except MailTooLarge:
             continue
-    return notices.render(subject, writer.values(shown, _BARE), words, to=mail.address)
+    return notices.render(subject, writer.values(shown, _LEAST), words, to=mail.address)
+
+
+def extras(mail: Mail, *, offer: Offer, zones: Zones) -> Extras:
+    """The optional parts of a mail that asks about one case whose policy allows one click; else none."""
+    words, case = words_for(mail), mail.cases[0]
+    simple = mail.kind in ASKING and len(mail.cases) == 1 and offer.pages and not case.sensitive
+    if not (simple and case.policy.rules.one_click and not case.needs_sign_in):
+        return Extras()
+    values = _Writer(mail, words, offer, zones).values([Shown()], _SHORT)
+    name = words.say("button.approve")
+    return Extras(
+        markup.document(name, f"{values['title']} {name_of(case, words)}"),
+        amp.part(values["title"], values["paragraphs"], values["cases"][0]["facts"], words),
+    )
 
 
 def words_for(mail: Mail) -> Words:
@@ -139,7 +166,7 @@ class _Writer:
             "preview": _cut(told.paragraphs[0] if told.paragraphs else title, 140),
             "colour": _COLOURS.get(mail.kind, _COLOUR),
             "paragraphs": told.paragraphs,
-            "quote": _cut(told.quote, bounds.text or bounds.long),
+            "quote": _block(told.quote, bounds.text or bounds.long),
             "quote_label": told.quote_label,
             "choices": self._choices() if answerable else [],
             "answering": self._answering() if answerable else [],
@@ -172,6 +199,7 @@ class _Writer:
             lines.append(say("ask.stead", address=instead_of))
         if case.before is not None and kind != "bundle":
             lines.append(say("ask.round", round=case.round, before=case.before[0]))
+        case = min(mail.cases, key=lambda each: each.deadline or datetime.max.replace(tzinfo=UTC))
         if case.deadline is not None:
             lines.append(say("ask.late" if case.overdue else "ask.until", deadline=self._deadline(case)))
             if not case.overdue:
@@ -305,8 +333,8 @@ class _Writer:
             "findings": self._findings(case, bounds) if asking else [],
             "changes": [self._line(change, bounds) for change in changes] if asking else [],
             "changes_label": words.say("label.changes", round=before),
-            "text": _cut(case.content.text, bounds.text) if asking and bounds.text and not case.sensitive else "",
-            "notes": shown.notes if asking else (),
+            "text": _block(case.content.text, bounds.text) if asking and bounds.text and not case.sensitive else "",
+            "notes": [_cut(note, _FULL.text) for note in shown.notes] if asking and bounds.notes else [],
             "pictures": [
                 {"label": each.label, "cid": each.inlined.cid, "width": each.width} for each in shown.pictures
             ],
@@ -383,6 +411,16 @@ def masked(value: str) -> str:
     return "•••" + shown
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(words: str, most: int) -> str:
+    """On one line: what others wrote begins no line of ours."""
+    return _shortened(harmless.line(words), most)
+
+
+def _block(words: str, most: int) -> str:
+    """With its lines, each of which the files of the mail mark as somebody's words."""
+    return _shortened(harmless.text(words), most)
+
+
+def _shortened(text: str, most: int) -> str:
     text = text.strip()
     return text if len(text) <= most else text[: max(most - 1, 0)].rstrip() + "…"

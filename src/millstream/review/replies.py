@@ -19,6 +19,7 @@ import orjson
 from millstream.log import get_logger
 from millstream.review.desk import ReviewDesk
 from millstream.review.model import Answered, How, Review, Seat, SeatState, State, Understood, Verdict
+from millstream.review.moves import told_of
 from millstream.review.policy import Policy
 from millstream.review.ports import Uncounted, Understands
 from millstream.review.reading import MOST, afterthought, understand
@@ -111,6 +112,12 @@ class Reply:
     evidence: Mapping[str, str]
 
     @property
+    def asked(self) -> bool:
+        """Whether the mail that is answered asked for an answer; news do not, and "ok" to them approves nothing."""
+        told = self.facts.get("what") == "overdue"
+        return told if self.kind == "tell" else self.kind != "question" or self.facts.get("why") != "stranger"
+
+    @property
     def words(self) -> str:
         """What is kept of the text."""
         return self.reply[:MOST].strip()
@@ -195,7 +202,7 @@ class Replies:
     async def _automatic(self, conn: Connection, reply: Reply) -> None:
         """The first one is noted. None is ever answered."""
         for case in reply.cases:
-            row = await queries.noted(conn, review_id=case.review_id, address=reply.sender, why="automatic")
+            row = await queries.noted(conn, review_id=case.review_id, address=self._known(reply), why="automatic")
             if not row["noted"]:
                 await self._note(conn, reply, case, "automatic")
 
@@ -207,8 +214,7 @@ class Replies:
 
     async def _of_somebody(self, conn: Connection, reply: Reply) -> None:
         """It comes from whom it says. Are they asked?"""
-        person = self._desk.people.person(reply.sender)
-        known = person.address if person else reply.sender
+        known = self._known(reply)
         sat, strange = list[_Sat](), list[Case]()
         for case in reply.cases:
             stored = await self._desk.stored(conn, case.review_id)
@@ -222,6 +228,11 @@ class Replies:
         if sat:
             await self._of_asked(conn, reply, sat)
 
+    def _known(self, reply: Reply) -> str:
+        """Whoever wrote, by the address that policies know them by."""
+        person = self._desk.people.person(reply.sender)
+        return person.address if person else reply.sender
+
     # What somebody says who is asked
 
     async def _of_asked(self, conn: Connection, reply: Reply, sat: Sequence[_Sat]) -> None:
@@ -233,6 +244,9 @@ class Replies:
             await self._too_late(conn, reply, each, understood)
         sat = [each for each in sat if each not in over]
         if not sat:
+            return
+        if not reply.asked:
+            await self._to_news(conn, reply, sat[0], understood)
             return
         answers = _by_case(understood, sat, many=reply.many)
         if answers is None:
@@ -291,6 +305,12 @@ class Replies:
         if refusal is not None and not refusal.told.get("seen"):
             await self._ask(conn, reply, case, refusal.why, to=sat.address, told=dict(refusal.told))
 
+    async def _to_news(self, conn: Connection, reply: Reply, sat: _Sat, understood: Understood) -> None:
+        """Whoever was told something has said something. Where it could be a verdict they are asked for one."""
+        await self._note(conn, reply, sat.case, "unclear", verdict=understood.verdict, reading="news")
+        if understood.verdict is not None or understood.cases:
+            await self._ask(conn, reply, sat.case, "unclear", to=sat.address, reading="news")
+
     async def _too_late(self, conn: Connection, reply: Reply, sat: _Sat, understood: Understood) -> None:
         """Decided, or about a round that is over. Who only thanks is not told so once more."""
         why = "old_round" if sat.case.round != sat.review.round else "decided"
@@ -304,9 +324,8 @@ class Replies:
     async def _note(
         self, conn: Connection, reply: Reply, case: Case, why: str, *, verdict: Verdict | None = None, reading: str = ""
     ) -> None:
-        person = self._desk.people.person(reply.sender)
         said = Uncounted(
-            address=person.address if person else reply.sender,
+            address=self._known(reply),
             why=why,
             words=reply.words,
             how=How.MAIL,
@@ -428,13 +447,4 @@ def _by_case(understood: Understood, sat: Sequence[_Sat], *, many: bool) -> dict
 
 def _told(review: Review) -> dict[str, Any]:
     """Who decided what when."""
-    told: dict[str, Any] = {"state": review.state, "round": review.round}
-    if (decision := review.decision) is not None:
-        told |= {
-            "verdict": decision.verdict,
-            "by": decision.by,
-            "how": decision.how,
-            "at": decision.at.isoformat(),
-            "text": decision.text,
-        }
-    return told
+    return {"state": review.state, "round": review.round, **told_of(review)}

@@ -9,31 +9,34 @@ step follows. What Exstream refuses is told to whoever decided, in their thread,
 | flow step | release it | stop it, or what the policy says | the correction job that the policy names, else stop it |
 | resource | APPROVED | REJECTED | DRAFT, or REJECTED by the policy, with the wish in the audited comment |
 | case of an event | what the policy names | what the policy names | what the policy names |
+
+Where several policies concern one flow step or resource, it passes when the last of them has let it pass. In a domain
+that approves in levels, APPROVED is asked for once for each level that is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import aiosql
 
-from millstream.review.model import Decision, How, Review, SeatState, SubjectKind, Verdict
-from millstream.review.policy import Policy, StepAsked
+from millstream.review.errors import UnknownReview
+from millstream.review.model import Decision, Review, Seat, SeatState, State, SubjectKind, Verdict
+from millstream.review.policy import Policy
 from millstream.review.store import dumps, legible
+from millstream.review.wishes import StepWish, prefix_of, who_of, wishes_of
 from millstream.storage.pool import Connection
 
 queries = aiosql.from_path(Path(__file__).with_name("steps.sql"), "apsycopg", mandatory_parameters=False)
 
-MOST_COMMENT: Final = 500
-"""How long an audited comment may be is told nowhere; as `nextstep.resources` has it."""
 _SUBJECT: Final = "review:"
-_LONGEST_NAME: Final = 120
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_TROUBLES: Final = {"step.failed": "refused", "step.unclear": "unclear"}
+_IN_EXSTREAM = frozenset({SubjectKind.FLOW_STEP, SubjectKind.RESOURCE})
 _HELD = frozenset({SubjectKind.COMMUNICATION, SubjectKind.RUN, SubjectKind.CASE})
-_WORDS = {Verdict.APPROVE: "Approved", Verdict.REJECT: "Rejected", Verdict.CHANGE: "Changes asked"}
-_STATES = {Verdict.APPROVE: "APPROVED", Verdict.REJECT: "REJECTED"}
 _ACTIONS = {Verdict.APPROVE: "release", Verdict.REJECT: "cancel"}
 _ADVICE = {
     "release_step": "Look at the flow step in Exstream, then `millstream step retry {step}`",
@@ -44,21 +47,18 @@ _ADVICE = {
 _USUAL_ADVICE = "Mend the cause in Exstream, then `millstream step retry {step}`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepWish:
-    """What Exstream is to do, as the room of next steps takes it (`nextstep.model.Wish`)."""
-
-    key: str
-    verb: str
-    target: str
-    subject: str
-    actor: str
-    domain: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-
 Ask = Callable[[Connection, StepWish], Awaitable[int | None]]
 """Writes a wish down in the caller's transaction; None where its key was asked before."""
+
+
+class Kept(Protocol):
+    """A review as the store has it (`review.store.Stored`)."""
+
+    @property
+    def review(self) -> Review: ...  # noqa: D102  named by the class
+
+    @property
+    def policy(self) -> Policy: ...  # noqa: D102  named by the class
 
 
 class Noted(Protocol):
@@ -67,8 +67,11 @@ class Noted(Protocol):
     async def note_step(self, conn: Connection, review_id: int, state: Any, facts: Mapping[str, Any], /) -> None:
         """Note how far the step of a decision has come."""
 
-    async def find(self, conn: Connection, review_id: int) -> Review:
-        """A review as it stands."""
+    async def lock(self, conn: Connection, ids: Sequence[int], /) -> None:
+        """Lock reviews before anything of them is written."""
+
+    async def stored(self, conn: Connection, review_id: int, /) -> Kept:
+        """A review as it stands, with the policy of its round. Raises UnknownReview."""
 
     async def tell(
         self, conn: Connection, review_id: int, *, address: str, kind: str, facts: Mapping[str, Any]
@@ -78,6 +81,10 @@ class Noted(Protocol):
 
 class StepEvent(Protocol):
     """An event as `work` hands it out."""
+
+    @property
+    def kind(self) -> str:
+        """What happened, as step.done."""
 
     @property
     def subject(self) -> str:
@@ -114,28 +121,60 @@ class Steps:
     async def finish(self, conn: Connection, review: Review, decision: Decision, policy: Policy) -> None:
         """Write the wishes for Exstream and the orders for held deliveries."""
         assert review.id is not None  # noqa: S101  it came out of the store
-        wishes = wishes_of(review, decision, policy)
+        waits_for = await self._other_gates(conn, review, decision)
+        wishes = () if waits_for else wishes_of(review, decision, policy)
         for wish in wishes:
             await self._ask(conn, wish)
+        if wishes and decision.verdict is Verdict.APPROVE and review.subject.kind in _IN_EXSTREAM:
+            await self._pass(conn, await self._gates(conn, review, "waiting"))
         ordered = await self._order(conn, review, decision)
         if not wishes and not ordered:
-            await self.desk.note_step(conn, review.id, "none", {})
+            await self.desk.note_step(conn, review.id, "none", {"waits_for": waits_for} if waits_for else {})
         if "overrules" in decision.evidence:
             await self._take_back(conn, review.id, int(decision.evidence["overrules"]), by=decision.by)
 
+    async def _other_gates(self, conn: Connection, review: Review, decision: Decision) -> list[int]:
+        """Reviews of the same thing by other policies that keep it from passing."""
+        if decision.verdict is not Verdict.APPROVE or review.subject.kind not in _IN_EXSTREAM:
+            return []
+        found = await self._gates(conn, review, "shut")
+        if found:
+            subject = review.subject
+            await queries.lock_gate(conn, kind=subject.kind, domain=subject.domain, ref=subject.ref)
+            found = await self._gates(conn, review, "shut")
+        return found
+
+    async def _gates(self, conn: Connection, review: Review, how: str) -> list[int]:
+        rows = [row async for row in queries.gates(conn, id=review.id)]
+        return [row["id"] for row in rows if row[how] and row["id"] != review.id]
+
+    async def _pass(self, conn: Connection, ids: Sequence[int], *, whole: int | None = None) -> None:
+        """Ask for what reviews that waited for others want beside the release; `whole` is the one that asks for it."""
+        await self.desk.lock(conn, ids)
+        for each in ids:
+            stored = await self.desk.stored(conn, each)
+            if stored.review.decision is None or stored.review.state is not State.APPROVED:
+                continue
+            named_only = each != whole
+            wishes = wishes_of(stored.review, stored.review.decision, stored.policy, named_only=named_only)
+            for wish in wishes:
+                await self._ask(conn, wish)
+            if wishes:
+                await self.desk.note_step(conn, each, "due", {})
+
     async def begun(self, conn: Connection, review: Review) -> bool:
         """Whether anything of what the decision asked for has begun; locked, so that it begins not meanwhile."""
-        steps = [row async for row in queries.lock_steps(conn, subject=f"{_SUBJECT}{review.id}", key=_prefix(review))]
+        steps = [row async for row in queries.lock_steps(conn, subject=f"{_SUBJECT}{review.id}", key=prefix_of(review))]
         orders = [row async for row in queries.lock_orders(conn, id=review.id, round=review.round)]
         return any(row["state"] not in {"due", "cancelled"} or row["held"] for row in steps) or any(
-            row["moved"] or row["done_at"] for row in orders
+            row["begun_at"] or row["done_at"] for row in orders
         )
 
     async def _order(self, conn: Connection, review: Review, decision: Decision) -> bool:
         action = _ACTIONS.get(decision.verdict)
         if review.subject.kind not in _HELD or action is None:
             return False
-        detail = f"review {review.id}: {_who(review, decision)}"
+        detail = f"review {review.id}: {who_of(review, decision)}"
         if decision.text:
             detail = f"{detail}: {decision.text}"
         row = await queries.order(
@@ -144,189 +183,146 @@ class Steps:
         return row is not None
 
     async def _take_back(self, conn: Connection, review_id: int, number: int, *, by: str) -> None:
-        values = {"subject": f"{_SUBJECT}{review_id}", "key": f"review:{review_id}:{number}:%", "actor": by}
-        await queries.take_back_steps(conn, **values, why=f"overruled by {by}")
+        await self._cancel(conn, review_id, number, by=by, why=f"overruled by {by}", states=("due",))
         await queries.take_back_orders(conn, id=review_id, round=number)
+
+    async def _cancel(
+        self, conn: Connection, review_id: int, number: int, *, by: str, why: str, states: Sequence[str]
+    ) -> None:
+        values = {"subject": f"{_SUBJECT}{review_id}", "key": f"review:{review_id}:{number}:", "actor": by}
+        await queries.take_back_steps(conn, **values, why=why, states=list(states))
+
+    async def withdraw(self, conn: Connection, review: Review, *, why: str) -> bool:
+        """Ask no more for what an approval asked for, because what was approved is not what is there now.
+
+        Answers False where it has begun. The caller holds the review's lock.
+        """
+        assert review.id is not None  # noqa: S101  it came out of the store
+        rows = queries.lock_steps(conn, subject=f"{_SUBJECT}{review.id}", key=prefix_of(review))
+        steps = [row async for row in rows]
+        if any(row["state"] not in {"due", "failed", "cancelled"} or row["held"] for row in steps):
+            return False
+        if any(row["state"] in {"due", "failed"} for row in steps):
+            action = "Nothing: what is there now is put to its people as a question of its own"
+            await self._refused(conn, review, "refused", {"error": why, "action": action})
+            await self._cancel(conn, review.id, review.round, by="exstream", why=why, states=("due", "failed"))
+        return True
+
+    async def give_up(self, conn: Connection, review: Review, *, why: str) -> None:
+        """What has let a thing pass, and waits for this review, waits in vain: the thing is not there any more.
+
+        The caller holds this review's lock, and has written nothing.
+        """
+        waiting = await self._gates(conn, review, "waiting")
+        await self.desk.lock(conn, waiting)
+        for each in waiting:
+            stored = await self.desk.stored(conn, each)
+            action = "Nothing: it is put to people again when it is handed in again"
+            await self._refused(conn, stored.review, "refused", {"error": why, "action": action})
 
     # What comes of it
 
     def listeners(self) -> dict[str, Listener]:
         """Kind of event to who answers it, for `work.events.Events`."""
         return {
-            "step.done": self._done,
-            "step.failed": self._failed,
-            "step.unclear": self._unclear,
-            "delivery.released": self._released,
+            "step.done": self._moved,
+            "step.failed": self._moved,
+            "step.unclear": self._moved,
+            "delivery.released": self._moved,
+            "review.cancelled": self._gate_gone,
         }
 
-    async def _done(self, conn: Connection, event: StepEvent) -> None:
-        number = _review_of(event)
-        if number is None:
+    async def _moved(self, conn: Connection, event: StepEvent) -> None:
+        """Something that was asked for is done, refused or unclear: all of the round counts together."""
+        review = await self._review_of(conn, event)
+        if review is None or review.id is None:
             return
-        review = await self.desk.find(conn, number)
-        before = await queries.step_state(conn, id=number)
         facts = _facts(event)
-        await self.desk.note_step(conn, number, "done", facts)
-        if before is not None and before["step_state"] in {"refused", "unclear"}:
+        if event.kind != "delivery.released" and not str(facts.get("key", "")).startswith(prefix_of(review)):
+            return  # of a round that is over, or asked for by a person: nobody waits for it
+        if event.kind == "delivery.released" and event.payload.get("round") not in {None, review.round}:
+            return
+        if event.kind in _TROUBLES:
+            state = _TROUBLES[event.kind]
+            await self._refused(conn, review, state, {**facts, **_trouble(event, state, facts)})
+            return
+        before = await queries.step_state(conn, id=review.id)
+        asked = {"id": review.id, "round": review.round, "subject": f"{_SUBJECT}{review.id}", "key": prefix_of(review)}
+        standing = await queries.standing(conn, **asked)
+        if any(standing.values()):
+            return  # more of it is to come, or was refused and told
+        await self.desk.note_step(conn, review.id, "done", facts)
+        if before["step_state"] in {"refused", "unclear"}:
             await self._tell(conn, review, {"what": "done", **facts})
 
-    async def _failed(self, conn: Connection, event: StepEvent) -> None:
-        await self._trouble(conn, event, "refused")
+    async def _refused(self, conn: Connection, review: Review, state: str, facts: Mapping[str, Any]) -> None:
+        """Note it, tell whoever decided, and raise it for other rooms. The caller holds the review's lock."""
+        assert review.id is not None  # noqa: S101  it came out of the store
+        about = {
+            "review": review.id,
+            "policy": review.policy,
+            "name": review.subject.name,
+            "domain": review.subject.domain,
+            "customer": review.content.facts.get("customer", ""),
+            "type": review.content.facts.get("type", ""),
+            **{name: facts.get(name) for name in ("error", "action", "step", "verb")},
+        }
+        kind = "review.step_refused" if state == "refused" else "review.step_unclear"
+        await queries.raise_event(conn, kind=kind, subject=f"{_SUBJECT}{review.id}", payload=dumps(about))
+        await self.desk.note_step(conn, review.id, state, facts)
+        await self._tell(conn, review, {"what": state, **facts})
 
-    async def _unclear(self, conn: Connection, event: StepEvent) -> None:
-        await self._trouble(conn, event, "unclear")
-
-    async def _trouble(self, conn: Connection, event: StepEvent, state: str) -> None:
-        number = _review_of(event)
-        if number is None:
+    async def _gate_gone(self, conn: Connection, event: StepEvent) -> None:
+        """A review was taken back: what others have let pass, and waited for it alone, passes now."""
+        review = await self._review_of(conn, event)
+        if review is None or review.id is None or review.subject.kind not in _IN_EXSTREAM:
             return
-        review = await self.desk.find(conn, number)
-        facts = _facts(event)
-        if not str(facts.get("key", "")).startswith(_prefix(review)):
-            return  # of a round that was overruled: nobody waits for it
-        verb = str(facts.get("verb", ""))
-        advice = _ADVICE.get(verb, _USUAL_ADVICE).format(step=facts.get("step", ""))
-        if state == "unclear":
-            advice = f"Look in Exstream whether it happened, then `millstream step settle {facts.get('step', '')}`"
-        error = str(facts.get("reason") or "it gave no reason")
-        await self._tell(conn, review, {"what": state, "error": error, "action": advice, **facts})
-        await queries.raise_event(
-            conn,
-            kind="review.step_refused" if state == "refused" else "review.step_unclear",
-            subject=f"{_SUBJECT}{number}",
-            payload=dumps(
-                {
-                    "review": number,
-                    "policy": review.policy,
-                    "name": review.subject.name,
-                    "domain": review.subject.domain,
-                    "customer": review.content.facts.get("customer", ""),
-                    "type": review.content.facts.get("type", ""),
-                    "error": error,
-                    "action": advice,
-                    "step": facts.get("step"),
-                    "verb": verb,
-                }
-            ),
-        )
-        await self.desk.note_step(conn, number, state, facts)
+        waiting = await self._gates(conn, review, "waiting")
+        if waiting and not await self._gates(conn, review, "shut") and not await self._gates(conn, review, "asked"):
+            await self._pass(conn, waiting, whole=max(waiting))
 
-    async def _released(self, conn: Connection, event: StepEvent) -> None:
-        number = _review_of(event)
-        if number is None:
-            return
-        names = ("action", "moved", "round")
-        facts = {name: event.payload[name] for name in names if name in event.payload}
-        await self.desk.note_step(conn, number, "done", facts)
+    async def _review_of(self, conn: Connection, event: StepEvent) -> Review | None:
+        """The review that an event is about, locked; None where it is about none."""
+        number = event.subject.removeprefix(_SUBJECT)
+        if not event.subject.startswith(_SUBJECT) or not _NUMBER.fullmatch(number):
+            return None
+        await self.desk.lock(conn, [int(number)])
+        try:
+            return (await self.desk.stored(conn, int(number))).review
+        except UnknownReview:
+            return None
 
     async def _tell(self, conn: Connection, review: Review, facts: Mapping[str, Any]) -> None:
-        """Tell whoever decided; where nobody of the seats did, those who approved on the way."""
+        """Tell whoever decided; where nobody who was asked did, those who answered, else all who were asked."""
         assert review.id is not None  # noqa: S101  it came out of the store
         by = review.decision.by if review.decision else ""
-        answered = [seat for seat in review.seats if seat.round == review.round and seat.state is SeatState.ANSWERED]
-        for seat in [each for each in answered if each.address == by] or answered:
-            await self.desk.tell(conn, review.id, address=seat.address, kind="tell", facts=facts)
+        for address in _audience(review.seats, by):
+            await self.desk.tell(conn, review.id, address=address, kind="tell", facts=facts)
 
 
-def wishes_of(review: Review, decision: Decision, policy: Policy) -> tuple[StepWish, ...]:
-    """What Exstream is asked for; nothing where only deliveries are concerned."""
-    usual = _usual(review, decision, policy)
-    named = {
-        Verdict.APPROVE: policy.steps.on_approve,
-        Verdict.REJECT: policy.steps.on_reject,
-        Verdict.CHANGE: policy.steps.on_change,
-    }[decision.verdict]
-    found = [usual] if usual is not None else []
-    if named is not None:
-        beside = decision.verdict is Verdict.APPROVE or review.subject.kind is SubjectKind.RESOURCE
-        found = [*(found if beside else []), _named(review, decision, named, number=2 if beside and found else 1)]
-    return tuple(found)
-
-
-def comment_of(review: Review, decision: Decision) -> str:
-    """The audited comment: who decided what, when, by which mail, on which content; the words are cut, never that."""
-    message = decision.evidence.get("message_id")
-    how = {
-        How.MAIL: f"by mail; Gmail message {message}" if message else "by mail",
-        How.PAGE: "by page",
-        How.ONE_CLICK: "by one click",
-        How.COMMAND: f"by command of {decision.evidence.get('actor', 'an operator')}",
-        How.POLICY: "by the policy, because the deadline passed",
-        How.EXSTREAM: "in Exstream",
-    }[decision.how]
-    signed = decision.evidence.get("signed_in")
-    if signed:
-        how = f"{how}, signed in as {signed}"
-    head = f"{_who(review, decision)} {how}; content {decision.hash}; review {review.id} round {decision.round}"
-    text = f"{head}: {' '.join(decision.text.split())}" if decision.text else head
-    return text if len(text) <= MOST_COMMENT else f"{text[: MOST_COMMENT - 1]}…"
-
-
-def _usual(review: Review, decision: Decision, policy: Policy) -> StepWish | None:
-    subject, verdict = review.subject, decision.verdict
-    if subject.kind is SubjectKind.RESOURCE:
-        state = _STATES.get(verdict, policy.steps.change_state)
-        return _wish(
-            review, decision, "set_state", subject.ref, {"state": state, "comment": comment_of(review, decision)}
-        )
-    if subject.kind is SubjectKind.FLOW_STEP:
-        verb = "release_step" if verdict is Verdict.APPROVE else "stop_step"
-        return _wish(review, decision, verb, subject.ref, {})
-    return None
-
-
-def _named(review: Review, decision: Decision, asked: StepAsked, *, number: int) -> StepWish:
-    facts = review.subject.facts
-    places = {
-        "stop_step": review.subject.ref,
-        "stop_flow": facts.get("flow", ""),
-        "stop_job": facts.get("job", ""),
-        "reprocess": facts.get("job", ""),
-        "trigger": facts.get("channel", ""),
-    }
-    arguments = dict(asked.arguments)
-    if asked.verb in {"trigger", "generate", "drop_file"}:
-        correction = {
-            "review": review.id,
-            "round": decision.round,
-            "verdict": decision.verdict,
-            "wish": decision.text,
-            "by": decision.by,
-            "subject": {"kind": review.subject.kind, "ref": review.subject.ref, "name": review.subject.name, **facts},
-        }
-        arguments.setdefault("driver", dumps(correction))
-    return _wish(review, decision, asked.verb, asked.target or places.get(asked.verb, ""), arguments, number=number)
-
-
-def _wish(
-    review: Review, decision: Decision, verb: str, target: str, arguments: Mapping[str, Any], *, number: int = 1
-) -> StepWish:
-    return StepWish(
-        key=f"review:{review.id}:{decision.round}:{number}",
-        verb=verb,
-        target=target,
-        subject=f"{_SUBJECT}{review.id}",
-        actor=decision.by,
-        domain=review.subject.domain,
-        arguments=arguments,
-    )
-
-
-def _prefix(review: Review) -> str:
-    return f"review:{review.id}:{review.round}:"
-
-
-def _who(review: Review, decision: Decision) -> str:
-    name = next((seat.name for seat in review.seats if seat.address == decision.by and seat.name), "")
-    person = f"{name[:_LONGEST_NAME]} <{decision.by}>" if name else decision.by
-    return f"{_WORDS[decision.verdict]} by {person} at {decision.at:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _review_of(event: StepEvent) -> int | None:
-    number = event.subject.removeprefix(_SUBJECT)
-    return int(number) if event.subject.startswith(_SUBJECT) and number.isdigit() else None
+def _audience(seats: Sequence[Seat], by: str) -> list[str]:
+    if any(seat.address == by for seat in seats):
+        return [by]
+    last = max((seat.round for seat in seats), default=0)
+    asked = [seat for seat in seats if seat.round == last]
+    answered = [seat for seat in asked if seat.state is SeatState.ANSWERED]
+    return list(dict.fromkeys(seat.address for seat in answered or asked))
 
 
 def _facts(event: StepEvent) -> dict[str, Any]:
-    names = ("step", "key", "verb", "domain", "target", "reason")
+    names = ("step", "key", "verb", "domain", "target", "reason", "action", "moved", "round")
     return {name: event.payload[name] for name in names if event.payload.get(name) not in (None, "")}
+
+
+def _trouble(event: StepEvent, state: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """What went wrong, in Exstream's words, and what to do about it."""
+    error, number = str(facts.get("reason") or "it gave no reason"), facts.get("step", "")
+    if by := event.payload.get("by"):
+        return {"error": f"{by} ended the step: {error}", "action": f"Ask {by}; the decision stands"}
+    if state == "unclear":
+        return {
+            "error": error,
+            "action": f"Look in Exstream whether it happened, then `millstream step settle {number}`",
+        }
+    advice = _ADVICE.get(str(facts.get("verb", "")), _USUAL_ADVICE)
+    return {"error": error, "action": advice.format(step=number)}

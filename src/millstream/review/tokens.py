@@ -39,9 +39,10 @@ _TOKEN = re.compile(
     (?P<blank>[^\S\n]+)
   | (?P<quoted>"[^"]{0,400}"|(?<!\w)'[^'\n]{1,120}'(?!\w)|<[^<>\n]{1,200}>|https?://\S+|[^\s<>@"]+@[^\s<>@"]+)
   | (?P<smile>[:;]-?[)D](?!\w))
+  | (?P<sad>[:;]'?-?[(/|\[](?!\w))
   | (?P<trailing>\.{2,}|\u2026)
   | (?P<short>(?<!\w)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![\w]))?)
-  | (?P<number>[+\#]?\d+(?:[.,:/]\d+)*)
+  | (?P<number>[+\#]?\d+(?:(?:[.,:/]|[ ]?-[ ]?)\d+)*(?:\.(?=[ ][a-zß-ÿ]))?)
   | (?P<word>[^\W\d_]+'?)
   | (?P<question>\?)
   | (?P<strong>[.!;])
@@ -129,8 +130,10 @@ def _token(seen: str, found: re.Match[str]) -> Token | None:
             said = None if all(side.isalnum() for side in around) else WEAK
         case "short":
             said = normal(raw.replace(".", ""))
-        case "quoted" | "smile" | "trailing" | "question" | "strong" | "weak" as kind:
+        case "quoted" | "smile" | "sad" | "trailing" | "question" | "strong" | "weak" as kind:
             said = _KINDS[kind]
+        case "number":
+            said = normal(raw.rstrip("."))  # "31.01. or", "the 3. of": that point ends no sentence
         case "sign" if unicodedata.category(raw) in {"Mn", "Sk"}:
             said = None  # the colour of a thumb, the form of a sign
         case _:
@@ -145,6 +148,7 @@ def _titled(raw: str) -> bool:
 _KINDS: Final = {
     "quoted": QUOTED,
     "smile": "🙂",
+    "sad": "🙁",
     "trailing": TRAILING,
     "question": QUESTION,
     "strong": STRONG,

@@ -25,9 +25,10 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 _LISTS: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener"),
-    *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "change", "change_open"),
-    *("because", "opener", "fault", "case", "joining"),
+    *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "change", "change_open", "request"),
+    *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
+    *("neutral", "rejecting", "elsewhere"),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
@@ -42,12 +43,15 @@ _MARKED: Final = (
         "no",
         "change",
         "change_open",
+        "request",
         "fault",
+        "rejecting",
     ),
 )
 _FOLDED: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject"),
-    *("reject_open", "reject_all", "change", "change_open", "fault", "no"),
+    *("reject_open", "reject_all", "change", "change_open", "request", "fault", "no", "neutral", "rejecting"),
+    *("elsewhere", "gratitude"),
 )
 
 _STOPS: Final = frozenset({".", "\n", "?"})
@@ -73,6 +77,16 @@ class Phrases:
     def longest(self, words: Sequence[str], at: int) -> int:
         """Of the longest one that stands there; 0 where none does."""
         return max(self.lengths(words, at), default=0) if at < len(words) else 0
+
+    def parted(self, words: Sequence[str], at: int) -> bool:
+        """Whether the longest one that stands there has a gap with words in it."""
+        length = self.longest(words, at)
+        return any(
+            GAP in phrase
+            and len(phrase) - phrase.count(GAP) < length
+            and _matched(words, at, phrase, self.barred) == length
+            for phrase in self.starting.get(words[at], ())
+        )
 
     def within(self, words: Sequence[str]) -> bool:
         """Whether one stands anywhere."""
@@ -214,8 +228,8 @@ def _matched(words: Sequence[str], at: int, phrase: Words, barred: frozenset[str
     if tuple(words[at : at + cut]) != head:
         return 0
     for begin in range(at + cut, min(at + cut + _LONGEST_GAP, len(words)) + 1):
-        if tuple(words[begin : begin + len(tail)]) == tail:
-            return begin + len(tail) - at
+        if begin < len(words) and (length := _matched(words, begin, tail, barred)):
+            return begin + length - at
         if begin < len(words) and (words[begin] in _STOPS or words[begin] in barred):
             break
     return 0

@@ -16,14 +16,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from fastapi import FastAPI, Request, Response
+from yarl import URL
 
 from millstream.gmail.errors import GmailError, PushRefused
 from millstream.log import get_logger
 from millstream.review.errors import LinkRefused
-from millstream.review.pages import Pages, Posted, Sheet, SignedIn, new_browser
+from millstream.review.pages import Pages, new_browser
+from millstream.review.sheet import Posted, Sheet, SignedIn
 from millstream.signin import SignIn, SignInError, SignInRefused
 from millstream.storage.errors import StorageError
 from millstream.web import review_view as view
@@ -116,10 +118,11 @@ class _Desk:
         self._sign_in = door.sign_in
         self._clicks = door.clicks
         self._pictures = door.pictures
-        parts = urlsplit(door.base_url)
-        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
-        self._path = f"{parts.path.rstrip('/')}/review"
-        self._secure = parts.scheme == "https"
+        place = URL(door.base_url)
+        # As browsers write it: in lower case, a host of other letters in ASCII, without the usual port.
+        self._origin = str(place.origin())
+        self._path = f"{place.raw_path.rstrip('/')}/review"
+        self._secure = place.scheme == "https"
 
     async def show(self, request: Request, link: str) -> Response:
         """What is asked, and how it stands."""
@@ -158,39 +161,55 @@ class _Desk:
     async def _shown(self, request: Request, link: str) -> Response:
         number, several = await self._case(request, link)
         chosen = request.query_params.get("choose", "")
-        chosen = chosen if chosen in _CHOICES else ""
+        given = {"chosen": chosen if chosen in _CHOICES else ""}
         browser = self._browser(request)
-        if number is None and several:
-            return self._page(request, view.several(several, chosen=chosen), browser=browser)
+        if number is None:
+            return await self._listed(request, link, browser, given)
         sheet = await self._sheet(request, link, number, browser)
-        return await self._filled(request, sheet, browser, {"chosen": chosen, "several": bool(several)})
+        return await self._filled(sheet, browser, {**given, "several": several})
 
     async def _answered(self, request: Request, link: str) -> Response:
         browser = request.cookies.get("answer", "")
         self._from_us(request)
-        body = await read_body(request, LARGEST)
+        posted = _posted(await read_body(request, LARGEST))
         number, several = await self._case(request, link)
+        if number is None:
+            return await self._answered_all(request, link, browser, posted)
         sheet = await self._sheet(request, link, number, browser)
-        posted = _posted(body)
         outcome = await self._pages.answer(sheet, posted, browser=browser)
-        given: dict[str, Any] = {"several": bool(several)}
         if outcome.kind in {"counted", "sign_in"}:
             # After a form comes a page that may be loaded again.
-            query = f"?case={sheet.number}" if several else ""
-            return self._to(f"./{sheet.link}{query}")
+            return self._to(f"./{sheet.link}?case={number}" if several else f"./{sheet.link}")
+        given = {"several": several, **view.written(posted)}
         if outcome.kind == "again":
-            given |= {"fault": outcome.why, **view.written(posted)}
-            return await self._filled(request, sheet, browser, given, status=_UNPROCESSABLE)
+            return await self._filled(sheet, browser, {**given, "fault": outcome.why}, status=_UNPROCESSABLE)
         log.info("review.form_late", review=sheet.review.id, why=outcome.why)
         sheet = await self._sheet(request, link, number, browser)
-        given |= {"used": True, **view.written(posted)}
-        return await self._filled(request, sheet, browser, given, status=_LATE)
+        return await self._filled(sheet, browser, {**given, "used": True}, status=_LATE)
 
-    async def _filled(
-        self, request: Request, sheet: Sheet, browser: str, given: Mapping[str, Any], *, status: int = 200
+    async def _answered_all(self, request: Request, link: str, browser: str, posted: Posted) -> Response:
+        signed = self._signed(request, link)
+        sheets = await self._pages.sheets(link, browser=browser, signed=signed)
+        outcome = await self._pages.answer_all(sheets, posted, browser=browser)
+        if outcome.kind == "counted":
+            return self._to(f"./{link}")
+        given = view.written(posted)
+        if outcome.kind == "again":
+            return await self._listed(request, link, browser, {**given, "fault": outcome.why}, status=_UNPROCESSABLE)
+        return await self._listed(request, link, browser, {**given, "used": True}, status=_LATE)
+
+    async def _listed(
+        self, request: Request, link: str, browser: str, given: Mapping[str, Any], *, status: int = 200
     ) -> Response:
+        sheets = await self._pages.sheets(link, browser=browser, signed=self._signed(request, link))
+        if not sheets:
+            raise LinkRefused("unknown")
+        html = view.several(sheets, self._pages.word_for_all(sheets, browser), view.Extras(**given))
+        return self._page(html, browser=browser, status=status)
+
+    async def _filled(self, sheet: Sheet, browser: str, given: Mapping[str, Any], *, status: int = 200) -> Response:
         extras = await extras_of(self._pages, self._pictures, sheet, given)
-        return self._page(request, view.page(sheet, extras), browser=browser, status=status)
+        return self._page(view.page(sheet, extras), browser=browser, status=status)
 
     # Documents
 
@@ -223,7 +242,8 @@ class _Desk:
         if self._sign_in is None:
             raise LinkRefused("unknown")
         number, _ = await self._case(request, link)
-        sheet = await self._sheet(request, link, number or 1, "")
+        number = number or (await self._pages.numbers(link))[0]
+        sheet = await self._sheet(request, link, number, "")
         begun = await self._sign_in.begin(link, hint=sheet.seat.address, choose=sheet.stranger is not None)
         answer = self._to(begun.url)
         self._cookie(answer, "signing", begun.cookie, seconds=600)
@@ -247,34 +267,36 @@ class _Desk:
             raise LinkRefused("unknown")
         # The token first: a body from anybody is not even read.
         evidence = await self._clicks(request.headers.get("authorization"))
-        number, several = await self._case(request, link)
-        if several:
-            raise LinkRefused("unknown")
-        sheet = await self._sheet(request, link, number, "")
+        sheet = await self._sheet_of(request, link)
         outcome = await self._pages.click(sheet, evidence=evidence)
         return Response(status_code=200 if outcome.kind == "counted" else _LATE)
 
     # What all share
 
-    async def _case(self, request: Request, link: str) -> tuple[int | None, list[Any]]:
-        """The number of the case that is meant, and all of them where there are several."""
-        rows = await self._pages.rows(link)
+    async def _case(self, request: Request, link: str) -> tuple[int | None, bool]:
+        """The number of the case that is meant, None for all of them; and whether there are several."""
+        numbers = await self._pages.numbers(link)
+        several = len(numbers) > 1
         asked = request.query_params.get("case")
-        number = None if asked is None else _whole(asked)
-        return number, rows if len(rows) > 1 else []
+        if asked is None:
+            return (None if several else numbers[0]), several
+        return _whole(asked), several
 
     async def _sheet_of(self, request: Request, link: str) -> Sheet:
-        number, several = await self._case(request, link)
-        if number is None and several:
+        number, _ = await self._case(request, link)
+        if number is None:
             raise LinkRefused("unknown")
         return await self._sheet(request, link, number, self._browser(request))
 
-    async def _sheet(self, request: Request, link: str, number: int | None, browser: str) -> Sheet:
-        signed = None
-        if self._sign_in is not None and (cookie := request.cookies.get("signed")):
-            person = self._sign_in.person(cookie, link)
-            signed = SignedIn(person.email, person.subject, person.issuer) if person else None
-        return await self._pages.sheet(link, number, browser=browser, signed=signed)
+    async def _sheet(self, request: Request, link: str, number: int, browser: str) -> Sheet:
+        return await self._pages.sheet(link, number, browser=browser, signed=self._signed(request, link))
+
+    def _signed(self, request: Request, link: str) -> SignedIn | None:
+        cookie = request.cookies.get("signed")
+        if self._sign_in is None or not cookie:
+            return None
+        person = self._sign_in.person(cookie, link)
+        return SignedIn(person.email, person.subject, person.issuer) if person else None
 
     def _browser(self, request: Request) -> str:
         known = request.cookies.get("answer", "")
@@ -301,10 +323,9 @@ class _Desk:
             told("review.refused", status=status, why=f"{type(error).__name__}: {error}")
             return self._said(request, name, status, up=up)
 
-    def _page(self, request: Request, html: str, *, browser: str, status: int = 200) -> Response:
+    def _page(self, html: str, *, browser: str, status: int = 200) -> Response:
         answer = Response(html, status_code=status, media_type="text/html", headers=_PAGE)
-        if browser != request.cookies.get("answer"):
-            self._cookie(answer, "answer", browser, seconds=86_400)
+        self._cookie(answer, "answer", browser, seconds=86_400)  # from now on: a form is good for a day
         return answer
 
     def _said(self, request: Request, name: str, status: int, *, up: str) -> Response:

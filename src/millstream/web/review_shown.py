@@ -9,15 +9,17 @@ from typing import Any
 from millstream.log import get_logger
 from millstream.review import difference
 from millstream.review.model import Content
-from millstream.review.pages import Pages, Sheet, shows_papers
+from millstream.review.pages import Pages
+from millstream.review.sheet import Sheet, shows_papers
 from millstream.storage.errors import StorageError
 from millstream.web.pictures import MOST_PAGES, Pictures
 from millstream.web.review_view import Change, Changes, Extras, PaperShown, size
-from millstream.web.review_words import language_of, words_of
+from millstream.web.review_words import facts_of, language_of, words_of
 
 log = get_logger(__name__)
 
 PDF = "application/pdf"
+PICTURES = frozenset({"image/png", "image/jpeg"})
 _MOST_PAPERS = 50
 _MOST_SHOWN = 100
 """Changes in full; the rest is counted."""
@@ -54,9 +56,8 @@ async def side_by_side(pages: Pages, pictures: Pictures, sheet: Sheet, n: int, p
 
 async def _paper(pages: Pages, pictures: Pictures, sheet: Sheet, n: int) -> PaperShown:
     paper = sheet.content.papers[n - 1]
-    shown = PaperShown(n, paper.name, size(paper.size))
     if paper.media_type != PDF:
-        return shown
+        return PaperShown(n, paper.name, size(paper.size), picture=paper.media_type in PICTURES)
     try:
         count = await pictures.pages(paper.sha256, partial(_now, pages, sheet, n))
     except StorageError as error:
@@ -76,7 +77,7 @@ async def _changes(pages: Pages, pictures: Pictures, sheet: Sheet) -> Changes:
                 continue
             old = await pictures.texts(pair[0], partial(_former, pages, sheet, n))
             new = await pictures.texts(pair[1], partial(_now, pages, sheet, n))
-            differing = await _compared(pictures, (*pair,), old, new)
+            differing = await _compared(pictures, ("paper", *pair), old, new)
             name = sheet.content.papers[n - 1].name
             count = await pictures.pages(pair[1], partial(_now, pages, sheet, n))
             for each in differing:
@@ -87,11 +88,19 @@ async def _changes(pages: Pages, pictures: Pictures, sheet: Sheet) -> Changes:
             places += [f"change/{n}/{p}.png" for p in pages_of if p <= count]
     except StorageError as error:
         log.warning("review.paper_missing", review=sheet.review.id, why=str(error))
-    key = (before.hash, sheet.content.hash)
+    key = ("round", str(sheet.review.id), str(sheet.seat.round))
     texts = await _compared(pictures, key, [before.text], [sheet.content.text])
     found += [Change(words["text"], each.old[:_MOST_WORDS], each.new[:_MOST_WORDS]) for each in texts]
+    found = [*_facts(before, sheet.content, language_of(sheet.seat.locale)), *found]
     more = max(0, len(found) - _MOST_SHOWN)
     return Changes(found[:_MOST_SHOWN], more, places[:MOST_PAGES])
+
+
+def _facts(before: Content, now: Content, language: str) -> list[Change]:
+    told = [dict(facts_of(content, language)) for content in (before, now)]
+    names = dict.fromkeys([*told[1], *told[0]])
+    pairs = [(name, told[0].get(name, ""), told[1].get(name, "")) for name in names]
+    return [Change(name, old[:_MOST_WORDS], new[:_MOST_WORDS]) for name, old, new in pairs if old != new]
 
 
 async def _compared(

@@ -10,8 +10,9 @@ from typing import Any
 import jinja2
 
 from millstream.review.model import How, Seat, SeatState, Verdict
-from millstream.review.pages import MOST_WORDS, Posted, Row, Sheet, shows_papers
-from millstream.web.review_words import language_of, moment, words_of
+from millstream.review.pages import MOST_WORDS
+from millstream.review.sheet import Posted, Sheet, shows_papers
+from millstream.web.review_words import facts_of, language_of, moment, words_of
 
 _MOST_TEXT = 50_000
 _MOST_VALUE = 2_000
@@ -35,6 +36,8 @@ class PaperShown:
     pages: int = 0
     shown: Sequence[int] = ()
     missing: bool = False
+    picture: bool = False
+    """It is one itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def page(sheet: Sheet, extras: Extras) -> str:
         query=query,
         several=extras.several,
         number=review.id,
-        name=_cut(review.subject.name or review.subject.ref),
+        name=_cut(sheet.name),
         kind=words[f"kind_{review.subject.kind}"],
         round=seat.round,
         person=_named(seat),
@@ -109,30 +112,33 @@ def page(sheet: Sheet, extras: Extras) -> str:
         notes=stands.notes,
         said=stands.said,
         locked=sheet.locked,
-        facts=[(_cut(name), _cut(str(value))) for name, value in list(sheet.content.facts.items())[:_MOST_ROWS]],
+        facts=[(_cut(name), _cut(value)) for name, value in facts_of(sheet.content, seat.locale)[:_MOST_ROWS]],
         findings=[_finding(each) for each in sheet.content.findings[:_MOST_ROWS]],
         changes=extras.changes,
         papers=extras.papers if shows_papers(sheet) else (),
         text=sheet.content.text[:_MOST_TEXT] if shows_papers(sheet) else "",
         hash=sheet.content.hash,
-        form=sheet.form,
-        fault=words[f"fault_{extras.fault}"].format(most=MOST_WORDS) if extras.fault else "",
-        chosen=extras.chosen,
-        written=extras.written[:_MOST_TEXT],
-        reason=sheet.case.policy.rules.reason_required,
-        most=MOST_WORDS,
+        form=_hidden(sheet),
+        **_fields(extras, words, reason=sheet.case.policy.rules.reason_required),
         peers=[(_named(peer), _peer(peer, words)) for peer in sheet.peers],
     )
 
 
-def several(rows: Sequence[Row], *, chosen: str) -> str:
-    """The list of the cases of a mail."""
-    language = language_of(rows[0].locale) if rows else "en"
-    words = words_of(language)
-    states = {row.number: _row_state(row, words) for row in rows}
-    joint = f"&choose={chosen}" if chosen else ""
+def several(sheets: Sequence[Sheet], word: str, extras: Extras) -> str:
+    """The list of the cases of a mail, with a form for all that can be answered."""
+    locale = sheets[0].seat.locale
+    words = words_of(language_of(locale))
     return _templates.get_template("several.html").render(
-        words=words, lang=language, up="", rows=rows, states=states, chosen=joint
+        words=words,
+        lang=language_of(locale),
+        up="",
+        here=sheets[0].link,
+        rows=[(sheet.number, _cut(sheet.name), _row_state(sheet, words)) for sheet in sheets],
+        open=sum(sheet.form is not None for sheet in sheets),
+        joint=f"&choose={extras.chosen}" if extras.chosen else "",
+        form={"word": word} if word else None,
+        used=extras.used,
+        **_fields(extras, words, reason=any(sheet.case.policy.rules.reason_required for sheet in sheets)),
     )
 
 
@@ -204,9 +210,32 @@ def _decided(sheet: Sheet, words: Mapping[str, str], stands: _Standing) -> None:
         stands.said.append(_Told(words["their_words"], _cut(decision.text, MOST_WORDS)))
 
 
-def _row_state(row: Row, words: Mapping[str, str]) -> str:
-    named = {"open": "state_waiting", "answered": "state_answered"}
-    return words[named.get(row.standing, "state_closed")]
+def _hidden(sheet: Sheet) -> dict[str, Any] | None:
+    """The hidden fields of a form."""
+    form = sheet.form
+    if form is None:
+        return None
+    return {"word": form.word, "version": form.version, "round": form.round, "hash": form.hash}
+
+
+def _fields(extras: Extras, words: Mapping[str, str], *, reason: bool) -> dict[str, Any]:
+    """What a form's visible part shows."""
+    return {
+        "fault": words[f"fault_{extras.fault}"].format(most=MOST_WORDS) if extras.fault else "",
+        "chosen": extras.chosen,
+        "written": extras.written[:_MOST_TEXT],
+        "hint": words["words_hint" if reason else "words_optional"],
+        "most": MOST_WORDS,
+    }
+
+
+def _row_state(sheet: Sheet, words: Mapping[str, str]) -> str:
+    review, mine = sheet.review, sheet.seat.answered
+    if sheet.standing == "decided" and review.decision is not None:
+        return words[f"verdict_{review.decision.verdict}"]
+    if mine is not None:
+        return words[f"verdict_{mine.verdict}"]
+    return words["state_waiting" if sheet.standing == "open" else "state_closed"]
 
 
 def _peer(seat: Seat, words: Mapping[str, str]) -> str:

@@ -10,7 +10,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
+
+from millstream.composer.notice import review_notices
+from millstream.review.model import Content
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "nl")
 _FOLDER = Path(__file__).with_name("templates") / "words"
@@ -49,4 +52,12 @@ def moment(at: datetime, locale: str, time_zone: str) -> str:
     except (UnknownLocaleError, ValueError, TypeError):
         spoken = Locale("en")
     local = at.astimezone(zone)
-    return f"{format_datetime(local, 'medium', locale=spoken)} {local.tzname() or time_zone}"
+    day, clock = format_date(local, "medium", locale=spoken), format_time(local, "short", locale=spoken)
+    return f"{day}, {clock} {local.tzname() or time_zone}"
+
+
+def facts_of(content: Content, locale: str) -> list[tuple[str, str]]:
+    """Facts by their names in a language: those that mails have words for first, in the same order."""
+    names = review_notices().words(locale).texts["fact"]
+    known = [(str(label), str(content.facts[name])) for name, label in names.items() if name in content.facts]
+    return known + [(name, str(value)) for name, value in content.facts.items() if name not in names]

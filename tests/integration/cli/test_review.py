@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from millstream.review.desk import ReviewDesk
@@ -221,3 +224,25 @@ def test_a_mail_says_what_it_would_say_now(call: Call, review: int) -> None:
     assert "Letter of October" in told.json["text"]
     assert call("review", "mail", str(number), "--part", "html").out.lstrip().startswith("<!doctype html>")
     assert call("review", "mail", "99").code == 1
+
+
+def test_the_web_server_starts_for_reviewers_alone(start: Callable[..., Any], policies: Path) -> None:
+    async def looked() -> tuple[int, str, int]:
+        base = {"MILLSTREAM_REVIEW__BASE_URL": "https://reviews.bank.example"}
+        async with start("web", "--port", "0", "--json", **base) as child:
+            line = await asyncio.wait_for(child.stdout.readline(), 60)
+            url = json.loads(line)["url"]
+            async with aiohttp.ClientSession() as person, person.get(f"{url}/review/{'0' * 20}.{'A' * 22}") as page:
+                told = page.status, await page.text()
+            child.send_signal(signal.SIGTERM)
+            return *told, await asyncio.wait_for(child.wait(), 60)
+
+    status, page, code = asyncio.run(looked())
+    assert (status, code) == (404, 0)
+    assert "There is nothing here" in page
+
+
+def test_the_web_server_names_what_reviewers_need(call: Call, policies: Path) -> None:
+    answered = call("web", "--port", "0")
+    assert answered.code == 2
+    assert "review.base_url" in answered.err

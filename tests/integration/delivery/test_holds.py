@@ -142,6 +142,16 @@ async def test_two_gates_that_open_in_the_same_moment_leave_nothing_behind(room:
     assert sum(each["moved"] for each in await room.told()) == 60
 
 
+async def test_an_order_has_begun_when_it_settled_a_hold_though_another_gate_keeps_the_letter(room: Room) -> None:
+    await room.add(*(letter(number, LEGAL, BUSINESS) for number in range(15)))
+    await room.order(await room.review(LEGAL), "release")
+    [before] = await room.all("SELECT begun_at FROM hold_order")
+    assert await room.holds.carry_due(most=1) == 0
+    [after] = await room.all("SELECT moved, begun_at, done_at FROM hold_order")
+    assert (before["begun_at"], after["moved"], after["done_at"]) == (None, 0, None)
+    assert after["begun_at"] is not None
+
+
 async def test_one_refusal_ends_it_whatever_others_say_before_or_after(room: Room) -> None:
     await room.add(letter(1, LEGAL, BUSINESS), letter(2, LEGAL, BUSINESS))
     legal, business = await room.review(LEGAL), await room.review(BUSINESS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -118,10 +117,10 @@ LIES: list[dict[str, Any]] = [
     {"claims": {"aud": ["reviews", "others"]}},
     {"claims": {"azp": "others"}},
     {"claims": {"iss": "https://evil.example"}},
-    {"claims": {"exp": int(time.time()) - 120}},
+    {"claims": {"exp": 1_700_000_000}},
     {"claims": {"exp": None}},
     {"claims": {"exp": "tomorrow"}},
-    {"claims": {"iat": int(time.time()) + 3600}},
+    {"claims": {"iat": 4_000_000_000}},
     {"claims": {"email": None}},
     {"claims": {"email_verified": False}},
     {"claims": {"email_verified": None}},

@@ -7,9 +7,11 @@ bytes of length, most significant first, and so many bytes; a question is a JSON
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import selectors
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +24,8 @@ import orjson
 from millstream.composer import UnreadablePdf
 
 _HEAD = struct.Struct(">I")
+_LONGER = 5
+"""Seconds after which it ends by itself, beyond those that it is waited for."""
 _MOST_MEMORY = 2 * 1024**3
 _MOST_ANSWER = 128 * 1024 * 1024
 _CHUNK = 1024 * 1024
@@ -38,9 +42,9 @@ class TextReader:
     """
 
     def __init__(self, patience: float = 10.0) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
         self._patience = patience
         self._lock = Lock()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __reduce__(self) -> tuple[type[TextReader], tuple[float]]:
         """In another process it starts a process of its own."""
@@ -53,9 +57,13 @@ class TextReader:
             UnreadablePdf: it cannot be read, or not in time.
         """
         with self._lock:
+            head = orjson.dumps({"password": password})
             try:
-                process = self._running()
-                answer = self._ask(process, orjson.dumps({"password": password}), pdf)
+                try:
+                    answer = self._ask(self._running(), head, pdf)
+                except (OSError, _Gone):  # somebody may have ended it for another reason than this document
+                    self._end()
+                    answer = self._ask(self._running(), head, pdf)
             except (OSError, _TooSlow, _Gone) as error:
                 self._end()
                 slow = isinstance(error, _TooSlow)
@@ -70,11 +78,18 @@ class TextReader:
         with self._lock:
             self._end()
 
+    def __del__(self) -> None:
+        """Whoever forgets it leaves no process behind."""
+        self._end()
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._end()
             self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs us
-                [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                [sys.executable, "-m", __name__, str(self._patience)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
             )
             assert self._process.stdout is not None  # noqa: S101  it is a pipe
             _read(self._process.stdout, len(_READY), time.monotonic() + _START)
@@ -92,8 +107,8 @@ class TextReader:
     def _ask(self, process: subprocess.Popen[bytes], head: bytes, pdf: bytes) -> dict[str, Any]:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018  both are pipes
         until = time.monotonic() + self._patience
-        for frame in (head, pdf):
-            _write(process.stdin, _HEAD.pack(len(frame)) + frame, until)
+        asked = b"".join((_HEAD.pack(len(head)), head, _HEAD.pack(len(pdf)), pdf))
+        _write(process.stdin, asked, until)
         (size,) = _HEAD.unpack(_read(process.stdout, _HEAD.size, until))
         found: dict[str, Any] = orjson.loads(_read(process.stdout, min(size, _MOST_ANSWER), until))
         return found
@@ -137,17 +152,22 @@ def _serve() -> None:
     from millstream.composer.pages import page_texts  # noqa: PLC0415  the process that asks needs no PDFium
 
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the one that asks, which then hangs up
+        signal.signal(number, signal.SIG_IGN)
+    most = math.ceil(float(sys.argv[1])) + _LONGER
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(_READY)
     sink.flush()
     while head := _frame(source):
         asked = orjson.loads(head)
+        signal.alarm(most)  # it ends this process, in the middle of PDFium too, where the one that asked was killed
         try:
             answer: dict[str, Any] = {"pages": page_texts(_frame(source), asked["password"])}
         except UnreadablePdf as error:
             answer = {"problem": str(error)}
         except MemoryError:
             answer = {"problem": "the PDF takes more memory than there is for it"}
+        signal.alarm(0)
         written = orjson.dumps(answer)
         sink.write(_HEAD.pack(len(written)) + written)
         sink.flush()

@@ -27,6 +27,7 @@ class BadPattern(ValueError):
     """No regular expression that rules can use."""
 
 
+@lru_cache(maxsize=512)
 def pattern(text: str, *, groups: int | None = None) -> Any:
     """A compiled expression of RE2, which takes time in proportion to the text, whatever the text.
 

@@ -9,12 +9,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from millstream.sandbox.exstream import wire
+from millstream.sandbox.exstream.config import Resource, State
 from millstream.sandbox.exstream.errors import NotFound
 from millstream.sandbox.exstream.faults import FaultRule
 from millstream.sandbox.exstream.flows import FlowModel
 from millstream.sandbox.exstream.front import Front
 from millstream.sandbox.exstream.jobs import FlowInstance, Job
-from millstream.sandbox.exstream.resources import Shelf
+from millstream.sandbox.exstream.resources import Held, Shelf
 from millstream.sandbox.gmail.control_documents import ClockDocument
 from millstream.sandbox.gmail.control_wire import Handler, checked, json_answer, read_document
 
@@ -28,6 +29,21 @@ class OutageDocument(BaseModel):
 
     seconds: float = Field(gt=0, le=3600)
     part: Literal["otds", "all"] = "all"
+
+
+class ResourceDocument(BaseModel):
+    """What somebody does to a resource, past every workflow; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: str | None = None
+    state: State | None = None
+    comment: str | None = Field(default=None, max_length=4_000)
+    locked_by: str | None = None
+    """Null unlocks it."""
+    children: tuple[str, ...] | None = None
+    description: str | None = None
+    by: str | None = None
 
 
 class Control:
@@ -48,6 +64,10 @@ class Control:
             ("GET", "jobs", self.jobs),
             ("GET", "jobs/{id}/customers", self.customers),
             ("POST", "jobs/{id}/expire", self.expire),
+            ("GET", "resources", self.resources),
+            ("POST", "resources", self.add_resource),
+            ("POST", "resources/{id}", self.edit_resource),
+            ("DELETE", "resources/{id}", self.drop_resource),
             ("GET", "faults", self.faults),
             ("POST", "faults", self.add_faults),
             ("DELETE", "faults", self.clear_faults),
@@ -100,6 +120,44 @@ class Control:
         if job is None:
             raise web.HTTPNotFound(text=f"no job {request.match_info['id']}")
         return job
+
+    # Resources
+
+    async def resources(self, _request: web.Request) -> web.StreamResponse:
+        """Every resource with its history."""
+        found = [held for domain in self._world.domains for held in self._shelf.all(domain)]
+        return json_answer({"resources": [_resource(held) for held in found]})
+
+    async def add_resource(self, request: web.Request) -> web.StreamResponse:
+        """Put one more resource there, in review if nothing else is said."""
+        resource = await read_document(request, Resource)
+        if resource.domain and resource.domain not in self._world.domains:
+            return web.json_response({"errors": [{"msg": f"no domain {resource.domain}"}]}, status=400)
+        return json_answer(_resource(self._shelf.put(resource)))
+
+    async def edit_resource(self, request: web.Request) -> web.StreamResponse:
+        """Change a resource as its author would, or as somebody does in Exstream's own screens."""
+        held = self._resource(request)
+        wanted = await read_document(request, ResourceDocument)
+        changes = wanted.model_dump(exclude_unset=True)
+        self._shelf.edit(
+            held, {name: each for name, each in changes.items() if each is not None or name == "locked_by"}
+        )
+        return json_answer(_resource(held))
+
+    async def drop_resource(self, request: web.Request) -> web.StreamResponse:
+        """Delete a resource."""
+        held = self._resource(request)
+        self._shelf.take(held)
+        return json_answer({"id": held.id})
+
+    def _resource(self, request: web.Request) -> Held:
+        wanted = request.match_info["id"].lower()
+        for domain in self._world.domains:
+            for held in self._shelf.all(domain):
+                if held.id == wanted:
+                    return held
+        raise web.HTTPNotFound(text=f"no resource {request.match_info['id']}")
 
     # Faults
 
@@ -155,6 +213,27 @@ class Control:
         self._front.otds.clear()
         self._shelf.stock()
         return await self.state(request)
+
+
+def _resource(held: Held) -> dict[str, Any]:
+    return {
+        "id": held.id,
+        "name": held.name,
+        "type": held.given.type,
+        "domain": held.domain,
+        "state": held.state,
+        "version": held.version,
+        "comment": held.comment,
+        "locked_by": held.locked_by,
+        "children": list(held.given.children),
+        "content": held.given.content,
+        "modified_by": held.modified_by,
+        "approved": dict(held.approved),
+        "history": [
+            {"by": entry.by, "kind": entry.kind, "state": entry.state, "comment": entry.comment}
+            for entry in held.history
+        ],
+    }
 
 
 def _row(flow: FlowInstance, at: int) -> dict[str, Any]:

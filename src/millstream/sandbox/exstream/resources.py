@@ -7,7 +7,7 @@ level. All children must be approved first (vendor help).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -122,7 +122,7 @@ class Shelf:
         for held in list(self._by_id.values()):
             self.links += [(held.id, child.id) for child in self.children(held)]
 
-    def _add(self, resource: Resource, domain: str) -> None:
+    def _add(self, resource: Resource, domain: str) -> Held:
         id_ = str(resource.id or known_id(domain, "resource", resource.name))
         now = self._world.clock.seconds()
         held = Held(
@@ -137,6 +137,7 @@ class Shelf:
             )
             held.history.append(entry)
         self._by_id[domain, id_] = held
+        return held
 
     def all(self, domain: str) -> Iterator[Held]:
         """The resources of a domain, the latest change first."""
@@ -157,6 +158,41 @@ class Shelf:
     def in_review(self) -> list[Held]:
         """What waits for people, of all domains."""
         return [held for held in self._by_id.values() if held.state == "REVIEW"]
+
+    # By hand, past every workflow
+
+    def put(self, resource: Resource) -> Held:
+        """One more resource, or another one in the place of that with the same id or name."""
+        held = self._add(resource, resource.domain or self._world.first_domain)
+        self.links += [(held.id, child.id) for child in self.children(held)]
+        return held
+
+    def take(self, held: Held) -> None:
+        """Delete a resource."""
+        del self._by_id[held.domain, held.id]
+        self.links = [pair for pair in self.links if held.id not in pair]
+
+    def edit(self, held: Held, changes: Mapping[str, Any]) -> None:
+        """Change what is given: content, state, comment, locked_by, children, and `by`, who is said to have done it."""
+        now, by = self._world.clock.seconds(), changes.get("by") or "designer@exstream.role"
+        given = {name: changes[name] for name in ("content", "children", "description") if name in changes}
+        held.given = held.given.model_copy(update=given)
+        if "children" in given:
+            self.links = [pair for pair in self.links if pair[0] != held.id]
+            self.links += [(held.id, child.id) for child in self.children(held)]
+        if "locked_by" in changes:
+            held.locked_by = changes["locked_by"]
+        if not given and "state" not in changes:
+            return
+        if "state" in changes:
+            if held.state == "APPROVED" != changes["state"]:
+                held.version += 1
+            held.state, held.comment = changes["state"], changes.get("comment", "")
+            held.approved.clear()
+        kind = "STATE" if "state" in changes else "CONTENT"
+        held.modified, held.modified_by = now, by
+        place = len(held.history) + 1
+        held.history.append(Entry(by, now, "UPDATE", kind, held.state, held.comment, held.version, place))
 
     # Approval
 

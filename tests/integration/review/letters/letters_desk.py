@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from millstream.communication.model import Mode
 from millstream.delivery.board import RunBoard
 from millstream.delivery.holding import Tools
 from millstream.delivery.lane import Lane
@@ -71,11 +72,12 @@ class LettersDesk:
     documents: DocumentStore
     options: DeliveryOptions = QUICK
     review: ReviewOptions = field(default_factory=lambda: ReviewOptions(pool=POOL, base_url=BASE))
+    mode: Mode = Mode.DRAFT
     stopping: bool = False
 
     def mailing(self, **options: Any) -> Mailing:
         """The outbox of one process."""
-        return Mailing(self.pool, self.documents, replace(self.review, **options), calendars=CALENDARS)
+        return Mailing(self.pool, self.documents, replace(self.review, **options), calendars=CALENDARS, mode=self.mode)
 
     def papers(self) -> Papers:
         """What keeps raw mails."""
@@ -226,7 +228,7 @@ class LettersDesk:
     async def inbox(self, address: str) -> list[EmailMessage]:
         """What lies in a person's mailbox, the oldest first, each with its Gmail thread in `X-Thread`."""
         box, found = self.gmail.mailbox(address), []
-        refs = [ref for ref in (await box.list_messages()).items]
+        refs = list((await box.list_messages()).items)
         for ref in reversed(refs):
             raw = (await box.get_message(ref.id, "raw")).raw
             assert raw is not None

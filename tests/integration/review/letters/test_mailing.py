@@ -1,15 +1,20 @@
 """What the outbox of reviews sends, as its readers find it."""
 
 import asyncio
+import signal
+import sys
 from email.message import EmailMessage
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typst
-from letters_desk import ANNA, BASE, BEN, R1, LettersDesk, body
+from letters_desk import ANNA, BASE, BEN, LettersDesk, body
+from PIL import Image
 
 from millstream.review.model import Paper
+from millstream.storage.errors import StoreAway
 
 FINDING = {
     "rule": "withdrawal clause",
@@ -109,3 +114,196 @@ async def test_what_follows_stays_in_one_thread_at_both_ends(desk: LettersDesk, 
 async def _some(desk: LettersDesk, address: str, count: int) -> list[EmailMessage] | None:
     found = await desk.inbox(address)
     return found if len(found) >= count else None
+
+
+async def test_a_question_waits_for_no_other_person(desk: LettersDesk, eventually: Any) -> None:
+    """What one reader's thread waits for keeps nobody else waiting."""
+    review = await desk.open()
+    stuck = await desk.put("ask", review, due_in=3_600)
+    await desk.put("remind", review, n=1)
+    await desk.put("ask", review, BEN)
+    async with desk.working():
+        await eventually(lambda: _some(desk, BEN, 1), within=15)
+    assert await desk.inbox(ANNA) == []
+    assert (await desk.mail(stuck))["token"] is None
+
+
+@pytest.mark.parametrize("point", ["before_mail", "after_mail_before_note"])
+async def test_a_death_between_outbox_and_delivery_sends_once(
+    desk: LettersDesk, database_url: str, tmp_path: Path, eventually: Any, point: str
+) -> None:
+    number = await desk.put("ask", await desk.open())
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("killed_mailing.py")),
+        database_url,
+        str(tmp_path / "documents"),
+        f"{point}:1",
+    )
+    assert await process.wait() == -signal.SIGKILL
+    assert (await desk.mail(number))["token"] is None
+    async with desk.working():
+        await eventually(lambda: _kept(desk, number), within=15)
+    assert len(await desk.inbox(ANNA)) == 1
+    assert await desk.rows("SELECT count(*) AS n FROM delivery") == [{"n": 1}]
+
+
+async def test_two_processes_send_each_mail_once(desk: LettersDesk) -> None:
+    review = await desk.open()
+    for number in range(20):
+        await desk.rows(
+            "INSERT INTO review_seat (review_id, round, stage, address) VALUES (%(r)s, 1, 0, %(a)s)",
+            r=review,
+            a=f"p{number}@bank.example",
+        )
+        await desk.put("ask", review, f"p{number}@bank.example")
+    await asyncio.gather(*(desk.mailing().send_due() for _ in range(3)))
+    rows = await desk.rows("SELECT address, count(*) AS n FROM delivery GROUP BY address")
+    assert len(rows) == 20
+    assert {row["n"] for row in rows} == {1}
+
+
+async def test_what_was_settled_before_it_left_is_not_asked(desk: LettersDesk) -> None:
+    review = await desk.open()
+    ask, told = await desk.put("ask", review), await desk.put("tell", review, BEN, what="withdrawn")
+    await desk.rows("UPDATE review_seat SET state = 'closed'")
+    await desk.mailing().send_due()
+    for number in (ask, told):
+        mail = await desk.mail(number)
+        assert (mail["token"], mail["due_at"]) == (None, None)
+        assert mail["failure"].startswith("not sent")
+    assert await desk.rows("SELECT 1 FROM delivery") == []
+
+
+async def test_a_new_round_shows_what_changed_beside_each_other(desk: LettersDesk, pdf: Any, eventually: Any) -> None:
+    review = await desk.open(await _letter(desk, pdf("The fee is 10 EUR.")), facts={"version": "1"})
+    await desk.put("ask", review)
+    new = pdf("The fee is 12 EUR.")
+    async with desk.working():
+        await eventually(lambda: _some(desk, ANNA, 1), within=15)
+        await desk.again(review, 2, await _letter(desk, new), facts={"version": "2"})
+        await desk.put("ask", review, replaces_round=1)
+        [_, message] = await eventually(lambda: _some(desk, ANNA, 2), within=15)
+    assert "Page 1: [- 10 -] [+ 12 +]" in body(message, "plain")
+    assert "Version: 1 → 2" in body(message, "plain")
+    assert ">12</ins>" in body(message, "html")
+    picture = next(part for part in message.walk() if part["Content-ID"])
+    assert picture["Content-ID"] == "<beside@millstream>"
+    with Image.open(BytesIO(picture.get_content())) as beside:
+        assert beside.width == 2 * 640 + 16
+    assert _attached(message) == ["letter.pdf"]
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7 broken", b"no pdf at all"])
+async def test_a_broken_document_is_asked_about_without_a_picture(
+    desk: LettersDesk, eventually: Any, content: bytes
+) -> None:
+    review = await desk.open(await _letter(desk, content))
+    await desk.put("ask", review)
+    async with desk.working():
+        [message] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
+    assert "There is no picture of letter.pdf" in body(message, "plain")
+    assert _attached(message) == ["letter.pdf"]
+
+
+async def test_large_and_sensitive_documents_are_linked(desk: LettersDesk, pdf: Any, eventually: Any) -> None:
+    content = pdf("Diagnosis: healthy.")
+    small = {"terms": {"mail": {"attach_below": "1 KB"}}}
+    secret = {"terms": {"mail": {"sensitive": {"types": ["medical_*"]}}}, "facts": {"type": "medical_letter"}}
+    for more in (small, secret):
+        await desk.put("ask", await desk.open(await _letter(desk, content), **more))
+    async with desk.working():
+        large, sensitive = await eventually(lambda: _some(desk, ANNA, 2), within=20)
+    if "medical" in large["Subject"]:
+        large, sensitive = sensitive, large
+    for message in (large, sensitive):
+        assert _attached(message) == []
+        assert "To be seen on the page: letter.pdf" in body(message, "plain")
+    assert any(part["Content-ID"] for part in large.walk())
+    assert not any(part["Content-ID"] for part in sensitive.walk())
+
+
+async def test_cases_of_one_policy_go_to_a_person_in_one_mail(desk: LettersDesk, eventually: Any) -> None:
+    terms = {"terms": {"mail": {"bundle": {"most": 3, "within": "10m"}}}}
+    reviews = [await desk.open(name=f"Case {letter}", **terms) for letter in "ABCD"]
+    numbers = [await desk.put("ask", review, due_in=0 if review == reviews[0] else 600) for review in reviews]
+    await desk.put("ask", reviews[1], BEN, due_in=600)
+    async with desk.working():
+        [message] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
+        await desk.put("tell", reviews[1], what="withdrawn")
+        [_, told] = await eventually(lambda: _some(desk, ANNA, 2), within=15)
+    assert message["Subject"] == "Review of 3 cases: letters"
+    for number, name in enumerate("ABC", 1):
+        assert f"Case {number}: Case {name}" in body(message, "plain")
+    rows = await desk.rows(
+        "SELECT number, review_id FROM review_mail_case WHERE mail_id = %(m)s ORDER BY number", m=numbers[0]
+    )
+    assert [(row["number"], row["review_id"]) for row in rows] == [(1, reviews[0]), (2, reviews[1]), (3, reviews[2])]
+    assert told["Subject"] == "Re: Review of 3 cases: letters"
+    assert told["X-Thread"] == message["X-Thread"]
+    waiting = [await desk.mail(number) for number in numbers]
+    assert [mail["kind"] for mail in waiting] == ["bundle", "ask", "ask", "ask"]
+    assert [mail["due_at"] is None for mail in waiting] == [True, True, True, False]
+    assert await desk.inbox(BEN) == []
+
+
+async def test_a_mail_that_cannot_be_written_is_put_aside_in_the_end(desk: LettersDesk) -> None:
+    review = await desk.open()
+    number = await desk.put("ask", review)
+    await desk.rows("UPDATE review SET terms = '{}'")
+    mailing = desk.mailing(most_tries=2)
+    for _ in range(2):
+        await mailing.send_due()
+        await desk.rows("UPDATE review_mail SET due_at = now() WHERE due_at IS NOT NULL")
+    mail = await desk.mail(number)
+    assert (mail["tries"], mail["due_at"], mail["token"]) == (2, None, None)
+    assert "ValidationError" in mail["failure"]
+    [event] = await desk.rows("SELECT subject, payload FROM event WHERE kind = 'review.mail_lost'")
+    assert event["subject"] == f"review:{review}"
+    assert {name: event["payload"][name] for name in ("mail", "kind", "address", "round")} == {
+        "mail": number,
+        "kind": "ask",
+        "address": ANNA,
+        "round": 1,
+    }
+
+
+class Away:
+    """A document store that cannot be reached, until it is back."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.away = True
+
+    async def get(self, sha256: str) -> bytes:
+        if self.away:
+            raise StoreAway("the bucket cannot be reached")
+        found: bytes = await self._store.get(sha256)
+        return found
+
+    async def put(self, content: bytes) -> Any:
+        return await self._store.put(content)
+
+
+async def test_an_outage_of_the_document_store_costs_no_question(desk: LettersDesk, pdf: Any) -> None:
+    number = await desk.put("ask", await desk.open(await _letter(desk, pdf("Hello"))))
+    store = desk.documents = Away(desk.documents)  # type: ignore[assignment]  # what the outbox needs of it
+    mailing = desk.mailing(most_tries=2)
+    for _ in range(5):
+        await mailing.send_due()
+        await desk.rows("UPDATE review_mail SET due_at = now() WHERE due_at IS NOT NULL")
+    assert (await desk.mail(number))["due_at"] is not None
+    store.away = False
+    await mailing.send_due()
+    assert (await desk.mail(number))["token"] is not None
+
+
+async def test_what_was_sent_and_asked_stands_in_the_audit_chain(desk: LettersDesk, eventually: Any) -> None:
+    review = await desk.open()
+    number = await desk.put("ask", review)
+    async with desk.working():
+        mail = await eventually(lambda: _kept(desk, number), within=15)
+    rows = await desk.rows("SELECT kind, payload FROM audit WHERE subject = %(s)s ORDER BY seq", s=f"review:{review}")
+    assert [row["kind"] for row in rows] == ["review.mailed", "review.paper"]
+    assert mail["token"] in rows[0]["payload"]
+    assert mail["raw"] in rows[1]["payload"]

@@ -103,12 +103,13 @@ class Door:
         packs = load_packs([self._packs], policies.policies) if rules else Packs()
         return Gate(policies, packs, self.texts, **given)
 
-    async def submit(self, gate: Gate | None, *records: dict[str, Any], **policy: Any) -> Receipt:
+    async def submit(self, gate: Gate | None, *records: dict[str, Any], apart: bool = False, **policy: Any) -> Receipt:
         driver = self.folder / "letters.jsonl"
         driver.write_text("".join(json.dumps(each) + "\n" for each in records), encoding="utf-8")
         run = await self.runs.open_run("letters", pool="default", mode=Mode.DRAFT, policy=Policy(**policy), source="")
         services = Services(self.runs, self.store, gate=gate)
-        return await submit(Driver(driver), run, services, options=IntakeOptions(most_bytes=10_000_000))
+        options = IntakeOptions(most_bytes=10_000_000, apart=str(self.folder / "documents") if apart else None)
+        return await submit(Driver(driver), run, services, options=options)
 
 
 @pytest.fixture
@@ -265,6 +266,16 @@ async def test_a_letter_that_is_held_for_another_fault_asks_nobody(door: Door, r
     assert receipt.held == 1
     assert await room.deliveries() == {("held", "bad_recipient"): 1}
     assert await _holds(room) == []
+
+
+async def test_what_is_made_in_a_process_of_its_own_is_looked_at_there(door: Door, room: Room) -> None:
+    gate = door.gate(book(compliance=COMPLIANCE))
+    secret = {"password": "{customer.id}-secret"}
+    receipt = await door.submit(gate, record(1), record(2, "You may not withdraw."), apart=True, **secret)
+    assert (receipt.new, receipt.held) == (2, 1)
+    [hold] = await _holds(room)
+    assert hold["key"] == "letters/2"
+    assert "You may not" in page_texts(await door.store.get(hold["papers"][0]["sha256"]))[0]
 
 
 async def test_a_gate_works_in_another_process(door: Door, room: Room) -> None:

@@ -222,3 +222,44 @@ async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) 
     assert await due.lost() == 0
     [event] = await room.rows("SELECT payload FROM event WHERE kind = 'review.undeliverable'")
     assert (event["payload"]["address"], event["payload"]["error"]) == (BEN, "suppressed")
+
+
+async def test_a_question_that_could_not_be_written_is_a_lost_one(room: Room) -> None:
+    number = await room.open()
+    facts = {"mail": 2, "kind": "ask", "address": BEN, "round": 1, "error": "ComposeError: no"}
+    lost = listeners(room.desk)["review.mail_lost"]
+    for event in (
+        Bounced(f"review:{number}", {**facts, "round": 7}),
+        Bounced(f"review:{number}", {**facts, "kind": "tell"}),
+        Bounced("review:none", facts),
+        Bounced(f"review:{number}", facts),
+    ):
+        async with transaction(room.pool) as conn:
+            await lost(conn, event)
+    [raised] = await room.rows("SELECT payload FROM event WHERE kind = 'review.undeliverable'")
+    assert (raised["payload"]["address"], raised["payload"]["round"]) == (BEN, 1)
+    assert "could not be written: ComposeError" in raised["payload"]["error"]
+    [seat] = await room.rows("SELECT state FROM review_seat WHERE address = %s", BEN)
+    assert seat["state"] == "unreachable"
+
+
+async def test_one_lost_question_that_cannot_be_seen_to_hides_no_other(room: Room) -> None:
+    numbers = [await room.open(ref) for ref in ("1", "2")]
+    runs = RunStore(room.pool)
+    run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
+    mails = await room.rows("SELECT id, address FROM review_mail WHERE address = %s ORDER BY id", BEN)
+    for mail in mails:
+        letter = Communication(
+            key=f"review/{mail['id']}", type="review", customer=BEN, recipient=Recipient(BEN), subject="Review",
+            text="Please look.", html=None, locale="en", stream="review", source_hash="0" * 64,
+        )  # fmt: skip
+        await runs.add(run, [letter])
+    await room.rows(
+        "UPDATE review_mail m SET token = d.token, due_at = NULL FROM delivery d JOIN communication c "
+        "ON c.id = d.communication_id WHERE c.key = 'review/' || m.id RETURNING 1"
+    )
+    await room.rows("UPDATE delivery SET disposition = 'held', reason = 'suppressed', due_at = NULL RETURNING 1")
+    await room.rows("UPDATE review SET terms = '{}' WHERE id = %s RETURNING 1", numbers[0])
+    await Due(room.pool, room.desk).lost()
+    [event] = await room.rows("SELECT subject FROM event WHERE kind = 'review.undeliverable'")
+    assert event["subject"] == f"review:{numbers[1]}"

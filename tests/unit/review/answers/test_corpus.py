@@ -88,6 +88,36 @@ def test_a_bare_no_or_wish_asks_for_words(text: str) -> None:
     assert understood.text == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Bitte den Betrag auf 2,50 EUR ändern.", Verdict.CHANGE),
+        ("Bitte noch zwei Zahlen in Absatz 2 ändern", Verdict.CHANGE),
+        ("Das Datum muss auf den 31.01. korrigiert werden", Verdict.CHANGE),
+        ("Könnten Sie bitte den Betrag auf 2,50 EUR ändern?", Verdict.CHANGE),
+        ("Graag het bedrag naar 2,50 EUR wijzigen", Verdict.CHANGE),
+        ("De datum moet naar 31 januari gewijzigd worden", Verdict.CHANGE),
+        ("The amount needs to be changed", Verdict.CHANGE),
+        ("Le montant doit être corrigé", Verdict.CHANGE),
+        ("El importe debe corregirse", Verdict.CHANGE),
+        ("L'importo deve essere corretto", Verdict.CHANGE),
+        ("Ich lehne wegen der falschen Adresse ab", Verdict.REJECT),
+        ("Ik wijs de brief wegens de verkeerde rente af", Verdict.REJECT),
+    ],
+)
+def test_what_stands_before_a_verb_at_the_end_is_kept(text: str, verdict: Verdict) -> None:
+    understood = understand(text, LANGUAGES)
+    assert (understood.verdict, understood.needs_text, understood.text) == (verdict, False, text.rstrip("."))
+
+
+@pytest.mark.parametrize(
+    "text", ["Bitte den Brief ändern", "Bitte das Schreiben noch ändern", "Graag de brief aanpassen"]
+)
+def test_a_wish_that_names_nothing_but_the_document_asks_for_words(text: str) -> None:
+    understood = understand(text, LANGUAGES)
+    assert (understood.verdict, understood.needs_text, understood.text) == (Verdict.CHANGE, True, "")
+
+
 def test_a_mail_about_several_gets_its_answers_by_number() -> None:
     understood = understand(
         "Hi all,\n1, 2 and 5 ok\n3 no wrong amount\n4: please change the name to Moore\nThanks, Ben", ("en",)
@@ -108,10 +138,29 @@ def test_of_a_mail_about_several_nothing_is_taken_where_one_is_unclear(text: str
     assert (understood.verdict, understood.cases) == (None, ())
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " \n ", "аpproved", "> approved", "\u200b", "???", "…", "ok...", "💣", "approved 💣", '"approved"', "Approve | Reject", "A" * 200_000, "approved " * 400, "ok\x00\ufffenot", "approved\u037e", "1" * 5000],
-)  # fmt: skip
+RUBBISH = (
+    *("", " \n ", "\u200b", "???", "\u2026", "ok...", "\U0001f4a3", "approved \U0001f4a3", "1" * 5000, "A" * 200_000),
+    *(
+        "\u0430pproved",
+        "> approved",
+        '"approved"',
+        "Approve | Reject",
+        "Approve\nReject",
+        "Approve\nReject\nYes, I reject",
+    ),
+    *(
+        "Approve\nReject\nYes, I reject",
+        "approved " * 400,
+        "ok\x00\ufffenot",
+        "approved\u037e",
+        "\u202edevorppa",
+        "a\u0335pproved",
+        "no " * 500,
+    ),
+)
+
+
+@pytest.mark.parametrize("text", RUBBISH, ids=lambda text: repr(text)[:40])
 def test_rubbish_decides_nothing(text: str) -> None:
     understood = understand(text, LANGUAGES)
     assert (understood.verdict, understood.cases) == (None, ())

@@ -1,8 +1,12 @@
 """Texts of PDFs are read in a process of its own: a hostile one costs its own letter some seconds, and nothing else."""
 
+import gc
+import os
 import pickle
+import signal
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pikepdf
@@ -43,7 +47,21 @@ def pdf_of(text: str, *, levels: int = 0, width: int = 10) -> bytes:
     return written.getvalue()
 
 
-@pytest.fixture(scope="module")
+def _children() -> list[int]:
+    """The readers of this process."""
+    found = []
+    for each in Path("/proc").iterdir():
+        try:
+            if not each.name.isdigit() or b"rules.apart" not in (each / "cmdline").read_bytes():
+                continue
+            if (each / "stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                found.append(int(each.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
 def reader() -> Iterator[TextReader]:
     made = TextReader(patience=20.0)
     yield made
@@ -80,6 +98,28 @@ def test_one_that_would_take_days_is_given_up_and_the_next_is_read() -> None:
             assert reader(pdf_of("Hello"))
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_reader_that_is_ended_from_outside_reads_on(number: signal.Signals) -> None:
+    reader = TextReader(patience=20.0)
+    try:
+        assert reader(pdf_of("Hello"))
+        [child] = _children()
+        os.kill(child, number)
+        assert reader(pdf_of("Again"))
+    finally:
+        reader.close()
+    assert _children() == []
+
+
+def test_a_reader_that_is_forgotten_leaves_no_process_behind() -> None:
+    reader = TextReader(patience=20.0)
+    assert reader(pdf_of("Hello"))
+    assert len(_children()) == 1
+    del reader
+    gc.collect()
+    assert _children() == []
 
 
 def test_a_reader_goes_to_another_process_and_starts_its_own_there(reader: TextReader) -> None:

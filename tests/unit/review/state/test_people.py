@@ -15,7 +15,7 @@ from millstream.review.policy import Policy
 TEMPLATE = Subject(SubjectKind.RESOURCE, "r1", domain="bank", name="Letter head")
 
 
-def levels(domain: str) -> list[list[str]]:
+def levels(domain: str, _kind: str) -> list[list[str]]:
     return {"bank": [["BBOLD"], ["nobody", "aample"]], "empty": []}.get(domain, [])
 
 

@@ -127,7 +127,8 @@ CREATE INDEX hold_communication ON hold (communication_id);
 -- What a decision means for the deliveries it holds; carried out in portions, whatever dies.
 CREATE TABLE hold_order (
     review_id bigint NOT NULL REFERENCES review, round integer NOT NULL, action text NOT NULL CHECK (action IN ('release', 'cancel', 'replace')),
-    detail text NOT NULL DEFAULT '', actor text NOT NULL, due_at timestamptz DEFAULT now(), moved bigint NOT NULL DEFAULT 0, done_at timestamptz,
+    detail text NOT NULL DEFAULT '', actor text NOT NULL, due_at timestamptz DEFAULT now(), moved bigint NOT NULL DEFAULT 0,
+    begun_at timestamptz, done_at timestamptz,           -- begun: a hold was settled, though others may keep its delivery
     PRIMARY KEY (review_id, round)
 );
 CREATE INDEX hold_order_due ON hold_order (due_at) WHERE due_at IS NOT NULL;
