@@ -23,6 +23,7 @@ import intake_smtp
 import next_step
 import reading
 import review
+import review_answer
 import review_corpus
 import scale
 import throughput
@@ -60,6 +61,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "review.corpus": lambda: review_corpus.measure(review_corpus.Plan()),
         "exstream.next_step": lambda: next_step.measure(next_step.Plan()),
         "review.sweep": lambda: review.sweep(review.Plan()),
+        "review.answer": lambda: review_answer.measure(review_answer.Plan()),
     }
 
 
@@ -83,7 +85,7 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
-        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, review.sweep",
+        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, review.{corpus,sweep,answer}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")

@@ -216,14 +216,15 @@ class Box(Sink):
 @asynccontextmanager
 async def _stage(mailboxes: list[str], settings: str) -> AsyncIterator[tuple[Reader, Box]]:
     """A house, and a sandbox with these mailboxes."""
-    async with work_folder() as folder, house(folder) as here, _sandbox(folder, mailboxes, settings) as there:
+    async with work_folder() as folder, house(folder) as here, sandbox(folder, mailboxes, settings) as there:
         key = await there.get("/sandbox/v1/service-account")
         (folder / "key.json").write_bytes(orjson.dumps(key))
         yield Reader(here), there
 
 
 @asynccontextmanager
-async def _sandbox(folder: Path, mailboxes: list[str], settings: str) -> AsyncIterator[Box]:
+async def sandbox(folder: Path, mailboxes: list[str], settings: str) -> AsyncIterator[Box]:
+    """A Gmail sandbox in a process of its own, with these mailboxes and more of its settings."""
     place = folder / "sandbox.toml"
     listed = ", ".join(f'"{mailbox}"' for mailbox in mailboxes)
     place.write_text(f"mailboxes = [{listed}]\n{settings}", "utf-8")

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -22,6 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, 
 from millstream.storage.embedded import EmbeddedServer
 from millstream.storage.migrate import migrate
 from millstream.storage.pool import Pool, open_pool
+
+# A shell that starts us in the background (`make test &`) has us ignore Ctrl-C, which every process of a test would
+# inherit: POSIX, Shell Command Language 2.11.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TEMPLATE = "millstream_template"
 _numbers = itertools.count(1)

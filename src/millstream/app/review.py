@@ -15,7 +15,7 @@ from millstream.drill import Drill
 from millstream.nextstep.model import Verb, Wish
 from millstream.nextstep.store import StepStore
 from millstream.review.desk import ReviewDesk
-from millstream.review.links import answer_link
+from millstream.review.links import FEWEST, answer_link
 from millstream.review.options import Point, ReviewOptions
 from millstream.review.people import People
 from millstream.review.policy import PolicyBook, Site
@@ -133,18 +133,23 @@ def link_secret(settings: Settings) -> bytes:
     """What signs the links of mails: as set, else a file of our own that is made once.
 
     Raises:
-        ConfigError: the file can be neither read nor made.
+        ConfigError: the file can be neither read nor made, or is none of ours.
     """
     given = settings.review.link_secret
     if given is not None:
         return given.get_secret_value().encode()
     path = settings.folder / KEY_FILE
     try:
-        return _kept(path)
+        kept = _kept(path)
     except OSError as error:
         advice = "Set review.link_secret, or let this user write there."
         wrong = f"{path} cannot be read or made: {error.strerror or error}"
         raise ConfigError([Problem("the configuration", "review.link_secret", wrong, advice)]) from error
+    if len(kept) < FEWEST:
+        advice = "Set it back from a copy: links in mails that were sent hold by it. Without one, delete the file."
+        wrong = f"{path} has {len(kept)} bytes; a secret has at least {FEWEST}"
+        raise ConfigError([Problem("the configuration", "review.link_secret", wrong, advice)])
+    return kept
 
 
 def _kept(path: Path) -> bytes:

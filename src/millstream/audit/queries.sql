@@ -35,6 +35,6 @@ INSERT INTO audit_block (number, first_seq, last_seq, root, hash) VALUES (:numbe
 SELECT b.number, b.first_seq, b.last_seq, b.root, a.hash AS last_hash, b.hash
 FROM audit_block b JOIN audit a ON a.seq = b.last_seq WHERE b.first_seq <= :seq ORDER BY b.number;
 
--- name: block_after
+-- name: block_after^
 -- The block that comes after one.
 SELECT number, first_seq, last_seq, root, hash FROM audit_block WHERE number > :number ORDER BY number LIMIT 1;

@@ -16,6 +16,7 @@ import orjson
 import typer
 import uvloop
 
+from millstream import harmless
 from millstream.cli import table
 
 Answer = TypeVar("Answer")
@@ -128,7 +129,7 @@ def cell(value: Any) -> str:
         case dict() | list() | tuple():
             return orjson.dumps(value, default=_plain).decode()
         case _:
-            return str(value)
+            return harmless.text(str(value))
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,8 @@ log = get_logger(__name__)
 
 _FIRST_GAP = 1.0
 _LONGEST_GAP = 60.0
+_OURS = ("SENT", "DRAFT")
+"""Gmail tells of one change a second and drops the others: what a mailbox sends would drown the answer to it."""
 
 
 class Watches:
@@ -34,7 +36,7 @@ class Watches:
 
     async def _renew(self, mailbox: str) -> bool:
         try:
-            watch = await self._gmail.mailbox(mailbox).watch(self._push.topic)
+            watch = await self._gmail.mailbox(mailbox).watch(self._push.topic, _OURS, "exclude")
         except GmailError as error:
             log.warning("mailbox.watch_failed", mailbox=mailbox, error=str(error))
             await self._store.watch_failed(mailbox, str(error), retry=self._push.retry)

@@ -17,7 +17,8 @@ from millstream.review.errors import LinkRefused
 _SHOWN = 22
 """Characters of a signature, six bits each."""
 _LINK = re.compile(r"(?P<token>[0-9a-f]{20})\.(?P<signature>[A-Za-z0-9_-]{22})")
-_FEWEST = 32
+FEWEST = 32
+"""Bytes of a secret."""
 
 
 def answer_link(secret: bytes, base_url: str) -> Callable[[str], str]:
@@ -31,8 +32,8 @@ class Links:
 
     def __init__(self, secret: bytes) -> None:
         """`secret` has at least 32 bytes; every worker and web server has the same."""
-        if len(secret) < _FEWEST:
-            raise ValueError(f"a secret for links has at least {_FEWEST} bytes; this one has {len(secret)}")
+        if len(secret) < FEWEST:
+            raise ValueError(f"a secret for links has at least {FEWEST} bytes; this one has {len(secret)}")
         self._secret = secret
 
     def of(self, token: str) -> str:

@@ -61,8 +61,11 @@ _SUBJECTS = {
     "resource": "Resource",
     "case": "Case",
 }
-_TOLD = ("people", "address", "to", "by", "verdict", "how", "round", "rung", "why", "error", "what", "policy", "state")
+_KINDS = {"ask": "question", "tell": "news", "remind": "reminder", "climb": "escalation", "question": "question back"}
+_TOLD = ("verdict", "how", "what", "people", "address", "to", "by", "why", "error", "policy", "round", "rung", "sha256")
 """What of an entry is shown, in this order."""
+_NAMED = frozenset({"to", "by", "policy", "round", "rung"})
+"""Of that, what does not tell by itself what it is."""
 
 Row = Mapping[str, Any]
 
@@ -94,6 +97,7 @@ def record(told: Row, entries: Sequence[Row]) -> dict[str, Any]:
     """The data of the record: `review.json`, and the review's entries up to its last event."""
     review = told["review"]
     letters = {(each["kind"], each["mailbox"], each["message_id"]): each["path"] for each in told["letters"]}
+    names = {each["address"]: each["name"] for each in told["seats"] if each["name"]}
     own = [each for each in entries if not each["subject"].startswith("delivery:")]
     last = entries[-1] if entries else None
     return {
@@ -106,10 +110,10 @@ def record(told: Row, entries: Sequence[Row]) -> dict[str, Any]:
         },
         "currency": "EUR",
         "facts": _facts(told),
-        "decisions": [_decision(each, told) for each in told["decisions"]],
+        "decisions": [_decision(each, names) for each in told["decisions"]],
         "rounds": [_round(each, told) for each in told["rounds"]],
         "people": [_person(each, told) for each in told["seats"][:_MOST_ROWS]],
-        "answers": [_answer(each, letters) for each in told["answers"][:_MOST_ROWS]],
+        "answers": [_answer(each, letters, names) for each in told["answers"][:_MOST_ROWS]],
         "follows": [*map(_step, told["steps"]), *map(_order, told["orders"])][:_MOST_ROWS],
         "mails": [_mail(each) for each in told["letters"][:_MOST_ROWS]],
         "missing": [
@@ -140,13 +144,12 @@ def _facts(told: Row) -> list[list[str]]:
     return [[name, _short(value)] for name, value in facts.items() if value]
 
 
-def _decision(made: Row, told: Row) -> dict[str, Any]:
-    seats = {each["address"]: each["name"] for each in told["seats"] if each["name"]}
+def _decision(made: Row, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "round": str(made["round"]),
         "verdict": made["verdict"],
         "verdict_words": _VERDICTS[made["verdict"]],
-        "by": _short(_person_name(seats.get(made["by"], ""), made["by"])),
+        "by": _short(_person_name(names.get(made["by"], ""), made["by"])),
         "how": _HOW.get(made["how"], made["how"]),
         "at": _time(made["at"]),
         "late": bool(made["late"]),
@@ -198,12 +201,12 @@ def _person(seat: Row, told: Row) -> dict[str, str]:
     }
 
 
-def _answer(said: Row, letters: Mapping[tuple[str, Any, Any], str]) -> dict[str, Any]:
+def _answer(said: Row, letters: Mapping[tuple[str, Any, Any], str], names: Mapping[str, str]) -> dict[str, Any]:
     evidence = said["evidence"]
     proof = letters.get(("answer", evidence.get("mailbox"), evidence.get("message_id")))
     shown = ", ".join(f"{name} {value}" for name, value in sorted(evidence.items()) if value)
     return {
-        "who": _short(said["address"]),
+        "who": _short(_person_name(names.get(said["address"], ""), said["address"])),
         "round": str(said["round"]),
         "at": _time(said["at"]),
         "how": _HOW.get(said["how"], said["how"]),
@@ -237,7 +240,7 @@ def _order(order: Row) -> dict[str, str]:
 def _mail(letter: Row) -> dict[str, str]:
     return {
         "at": _time(letter["at"]),
-        "kind": letter["kind"],
+        "kind": _KINDS.get(letter["kind"], letter["kind"]),
         "address": _short(letter["address"]),
         "path": letter["path"],
         "sha256": letter["sha256"],
@@ -246,18 +249,23 @@ def _mail(letter: Row) -> dict[str, str]:
 
 def _event(entry: Row) -> dict[str, str]:
     payload = orjson.loads(entry["payload"])
-    told = [f"{name} {_said(payload[name])}" for name in _TOLD if payload.get(name) not in (None, "", [])]
+    told = [_said(name, payload[name]) for name in _TOLD if payload.get(name) not in (None, "", [], entry["actor"])]
     return {
         "seq": str(entry["seq"]),
         "at": _time(entry["at"]),
-        "what": entry["kind"].replace("_", " "),
+        "what": entry["kind"].removeprefix("review.").replace(".", ": ").replace("_", " "),
         "who": _short(entry["actor"]),
         "detail": _short(", ".join(told)),
     }
 
 
-def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _said(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    words = str(value)
+    if name in {"verdict", "how"}:
+        return (_VERDICTS if name == "verdict" else _HOW).get(words, words)
+    return f"{name} {words}" if name in _NAMED else words.replace("_", " ")
 
 
 def _person_name(name: str, address: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+from millstream import harmless
 from millstream.communication.model import ANSWER_LINK
 from millstream.composer.errors import MailTooLarge
 from millstream.composer.mail import RenderedMail
@@ -165,7 +166,7 @@ class _Writer:
             "preview": _cut(told.paragraphs[0] if told.paragraphs else title, 140),
             "colour": _COLOURS.get(mail.kind, _COLOUR),
             "paragraphs": told.paragraphs,
-            "quote": _cut(told.quote, bounds.text or bounds.long),
+            "quote": _block(told.quote, bounds.text or bounds.long),
             "quote_label": told.quote_label,
             "choices": self._choices() if answerable else [],
             "answering": self._answering() if answerable else [],
@@ -332,8 +333,8 @@ class _Writer:
             "findings": self._findings(case, bounds) if asking else [],
             "changes": [self._line(change, bounds) for change in changes] if asking else [],
             "changes_label": words.say("label.changes", round=before),
-            "text": _cut(case.content.text, bounds.text) if asking and bounds.text and not case.sensitive else "",
-            "notes": shown.notes if asking and bounds.notes else (),
+            "text": _block(case.content.text, bounds.text) if asking and bounds.text and not case.sensitive else "",
+            "notes": [_cut(note, _FULL.text) for note in shown.notes] if asking and bounds.notes else [],
             "pictures": [
                 {"label": each.label, "cid": each.inlined.cid, "width": each.width} for each in shown.pictures
             ],
@@ -410,6 +411,16 @@ def masked(value: str) -> str:
     return "•••" + shown
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(words: str, most: int) -> str:
+    """On one line: what others wrote begins no line of ours."""
+    return _shortened(harmless.line(words), most)
+
+
+def _block(words: str, most: int) -> str:
+    """With its lines, each of which the files of the mail mark as somebody's words."""
+    return _shortened(harmless.text(words), most)
+
+
+def _shortened(text: str, most: int) -> str:
     text = text.strip()
     return text if len(text) <= most else text[: max(most - 1, 0)].rstrip() + "…"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Final
 
+from millstream import harmless
 from millstream.review.model import Decision, How, Review, Subject, SubjectKind, Verdict
 from millstream.review.policy import Policy, StepAsked
 from millstream.review.store import dumps
@@ -59,7 +60,7 @@ def comment_of(review: Review, decision: Decision, *, level: str = "") -> str:
     whole = _comment(review, decision, level, name=True)
     if len(whole) > _LONGEST_HEAD:
         whole = _comment(review, decision, level, name=False)
-    words = " ".join(decision.text.split())
+    words = harmless.line(decision.text)
     text = f"{whole}: {words}" if words else whole
     return text if len(text) <= MOST_COMMENT else f"{text[: MOST_COMMENT - 1]}…"
 

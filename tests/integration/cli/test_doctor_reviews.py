@@ -38,7 +38,9 @@ async def doctored(start, environment, tmp_path):
                 "MILLSTREAM_GMAIL__KEY_FILE": str(key_file),
                 "MILLSTREAM_GMAIL__ENDPOINT": url,
                 "MILLSTREAM_GMAIL__TOKEN_URL": f"{url}/token",
-                "MILLSTREAM_SENDERS__POOLS": '{"default": ["a@bank.example"], "review": ["reviews@bank.example"], "bulk": []}',
+                "MILLSTREAM_SENDERS__POOLS": json.dumps(
+                    {"default": ["a@bank.example"], "review": ["reviews@bank.example"], "bulk": []}
+                ),
                 "MILLSTREAM_SENDERS__REPLY_TO": "a@bank.example",
                 "MILLSTREAM_REVIEW__POLICIES": json.dumps([str(file)]),
                 **more,

@@ -171,6 +171,26 @@ async def test_watches_are_made_and_a_mailbox_that_refuses_stops_no_other(desk: 
     assert (ill["watch_until"], bool(ill["watch_failure"])) == (None, True)
 
 
+async def test_what_a_mailbox_sends_does_not_drown_the_push_for_the_answer(desk: ReadingDesk) -> None:
+    topic, control = "projects/p/topics/gmail", f"{desk.running.url}/sandbox/v1"
+    async with desk.session.post(f"{control}/topics", json={"name": topic, "granted": True}) as reply:
+        assert reply.status == 200
+    await desk.register(BOX)
+    await Watches(desk.gmail, desk.store, PushOptions(topic)).renew()
+    desk.running.world.clock.advance(5.0)
+
+    async def told() -> int:
+        async with desk.session.get(f"{control}/state") as reply:
+            return int((await reply.json())["notifications"]["sent"])
+
+    before = await told()
+    desk.arrive(number=1, labels=("DRAFT",))
+    desk.arrive(number=2, labels=("SENT",))
+    assert await told() == before
+    desk.arrive(number=3)
+    assert await told() == before + 1
+
+
 async def test_a_push_that_is_lost_costs_a_poll_and_no_message(desk: ReadingDesk) -> None:
     await desk.look()
     await desk.fault("lost_push", method="push.notify")

@@ -23,6 +23,10 @@ def _json(path: Path, name: str) -> dict[str, Any]:
         return found
 
 
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_a_bundle_holds_what_was_shown_sent_and_said_and_proves_it(room: Room, tmp_path: Path) -> None:
     number = await room.whole()
     to = tmp_path / "bundle.zip"
@@ -92,7 +96,7 @@ async def test_a_hash_of_another_history_is_not_found_in_a_bundle(room: Room, tm
 async def test_a_review_that_never_was_writes_no_file(room: Room, tmp_path: Path) -> None:
     with pytest.raises(UnknownReview, match="there is no review 7"):
         await room.export(7, tmp_path / "bundle.zip")
-    assert list(tmp_path.glob("*bundle*")) == []
+    assert not any("bundle" in name for name in _names(tmp_path))
 
 
 async def test_a_file_that_is_there_is_left_alone(room: Room, tmp_path: Path) -> None:
