@@ -16,7 +16,7 @@ Own = Callable[..., Composer]
 
 def test_a_template_of_ones_own_stands_beside_the_shipped_ones(own: Own, greeting: dict[str, Any]) -> None:
     composer = own()
-    assert composer.templates() == ("greeting", "statement")
+    assert composer.templates() == ("greeting", "letter", "review_record", "statement")
     assert composer.compose_document("greeting", greeting, "en-GB").startswith(b"%PDF-")
     assert composer.render_mail("greeting", greeting, "en-GB").text == "Hello Ada\n"
     assert composer.version("statement") == Composer().version("statement")
@@ -41,8 +41,8 @@ def test_the_version_changes_with_every_file_and_only_then(own: Own) -> None:
 
 
 def test_an_unknown_template_names_those_there_are(own: Own, greeting: dict[str, Any]) -> None:
-    for name in ("letter", "../greeting", "", "/etc"):
-        with pytest.raises(TemplateError, match="there are: greeting, statement"):
+    for name in ("leaflet", "../greeting", "", "/etc"):
+        with pytest.raises(TemplateError, match="there are: greeting, letter, review_record, statement"):
             own().render_mail(name, greeting, "en-GB")
 
 
