@@ -128,10 +128,8 @@ def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, st
 def _reviewed(came: Mapping[str, int]) -> tuple[str, str]:
     """What came of the reviews."""
     answers = f"{came['by_reply']} answers by reply, {came['by_page']} by the page"
+    also = f"changes asked {came['changes_asked']}, climbed to the legal department {came['escalated']}"
     return (
-        (
-            f"put to reviewers: {came['opened']}, with {answers}; changes asked {came['changes_asked']}, "
-            f"climbed to the legal department {came['escalated']}"
-        ),
+        f"put to reviewers: {came['opened']}, with {answers}; {also}",
         f"their next steps that are done, in Exstream and for held deliveries: {came['steps_done']}",
     )

@@ -206,8 +206,8 @@ class PackHead(_Part):
 class PackFile(_Part):
     """One file."""
 
-    pack: PackHead
-    rule: tuple[Rule, ...] = Field(min_length=1)
+    pack: PackHead = Field(description="Its head.")
+    rule: tuple[Rule, ...] = Field(min_length=1, description="The rules; each is of one of the kinds below.")
 
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
