@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiosql
 import orjson
@@ -18,6 +18,10 @@ from millstream.communication.errors import IllegalRunChange, RunMismatch, Unkno
 from millstream.communication.model import Communication, Hold, Mode, Policy, Recipient, Run, RunState, new_token
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
+
+
+REVIEW_RUNS: Final = "reviews/"
+"""How the keys of runs begin that mails of reviews leave in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,26 @@ class Progress:
 
 
 class RunStore:
-    """Runs and their communications in Postgres."""
+    """Runs and their communications in Postgres.
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+    Args:
+        pool: the database.
+        reviews: for the review room alone. Nobody else opens a run whose key begins like one of its own: a letter in
+            the place of a question would be given that question's link, and its reader could answer.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, reviews: bool = False) -> None:
         self._pool = pool
+        self._reviews = reviews
 
     async def open_run(self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str) -> Run:
         """Create the run of this key, or return it where it exists.
 
         Raises:
-            RunMismatch: it exists with another pool, mode or policy.
+            RunMismatch: it exists with another pool, mode or policy, or the key is kept for reviews.
         """
+        if key.startswith(REVIEW_RUNS) and not self._reviews:
+            raise RunMismatch(f"run keys that begin with {REVIEW_RUNS!r} are kept for mails of reviews; take another")
         async with self._pool.connection() as conn:
             await queries.open_run(
                 conn,

@@ -21,7 +21,7 @@ import aiosql
 
 from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Communication, LetterHints, Mode, Policy, Recipient
-from millstream.communication.store import RunStore
+from millstream.communication.store import REVIEW_RUNS, RunStore
 from millstream.composer import ComposerError
 from millstream.composer.mail import RenderedMail
 from millstream.drill import Drill
@@ -91,7 +91,7 @@ class Mailing(Statements):
         self._zones = zones_of(calendars or {})
         self._mode = mode
         self._now = clock or _now
-        self._runs = RunStore(pool)
+        self._runs = RunStore(pool, reviews=True)
         self._offer = render.Offer(pages=options.base_url is not None, languages=options.languages)
         self._showing = Showing(documents, pages=self._offer.pages)
         self._drill = Drill(options.drill, Point)
@@ -149,7 +149,7 @@ class Mailing(Statements):
         if await self._one(queries.still_mine.sql, {"mail": mail.id, "holder": self._holder}) is None:
             return
         self._drill.passes(Point.BEFORE_MAIL)
-        run_key = f"reviews/{mail.created_at.astimezone(UTC):%Y-%m}"
+        run_key = f"{REVIEW_RUNS}{mail.created_at.astimezone(UTC):%Y-%m}"
         run = await self._runs.open_run(
             run_key, pool=self._options.pool, mode=self._mode, policy=RUN_POLICY, source="reviews"
         )

@@ -146,7 +146,7 @@ class AnswerRoom:
         return await self._send(mail, BODY)
 
     async def _send(self, mail: dict[str, Any], body: str) -> str:
-        store = RunStore(self.pool)
+        store = RunStore(self.pool, reviews=True)
         if self._run is None:
             await self.rows("INSERT INTO lane (mailbox, pool) VALUES (%s, 'review') RETURNING 1", BOX)
             self._run = await store.open_run(

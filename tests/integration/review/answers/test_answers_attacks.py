@@ -1,8 +1,9 @@
 """Answers that must not decide: to mails that ask nothing."""
 
+from typing import Any
+
 from answer_room import ANNA, EVE, AnswerRoom
 
-from conftest import OpenRoom
 from millstream.review.model import Reassigned, State
 
 
@@ -21,7 +22,7 @@ async def test_ok_to_the_news_that_a_stranger_answered_is_no_approval(room: Answ
     assert (await room.review(number)).state is State.APPROVED
 
 
-async def test_ok_to_the_news_that_a_question_was_handed_on_is_no_approval(open_room: OpenRoom) -> None:
+async def test_ok_to_the_news_that_a_question_was_handed_on_is_no_approval(open_room: Any) -> None:
     room = await open_room(people={"delegate": True, "may_overrule": [EVE]})
     number = await room.ask()
     for giver, taker in ((ANNA, EVE), (EVE, ANNA)):

@@ -191,7 +191,7 @@ async def test_reviews_are_listed_by_what_is_asked_for(room: Room) -> None:
 
 
 async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) -> None:
-    runs = RunStore(room.pool)
+    runs = RunStore(room.pool, reviews=True)
     await room.open()
     run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
     for number, address in enumerate((ANNA, BEN), 1):
@@ -245,7 +245,7 @@ async def test_a_question_that_could_not_be_written_is_a_lost_one(room: Room) ->
 
 async def test_one_lost_question_that_cannot_be_seen_to_hides_no_other(room: Room) -> None:
     numbers = [await room.open(ref) for ref in ("1", "2")]
-    runs = RunStore(room.pool)
+    runs = RunStore(room.pool, reviews=True)
     run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
     mails = await room.rows("SELECT id, address FROM review_mail WHERE address = %s ORDER BY id", BEN)
     for mail in mails:
