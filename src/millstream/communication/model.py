@@ -163,12 +163,15 @@ class Need:
     findings: tuple[Finding, ...] = ()
     papers: tuple[Document, ...] = ()
     """What reviewers see instead of the documents that leave, where those are under a password."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Values of its record that the policy goes by, under the paths it names them by."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         return {
             "policy": self.policy,
             "gate": self.gate,
+            "facts": dict(self.facts),
             "findings": [finding.to_json() for finding in self.findings],
             "papers": [paper.to_json() for paper in self.papers],
         }

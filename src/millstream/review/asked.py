@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from millstream.review.limits import needs_sign_in
 from millstream.review.model import Content, How, SeatState, Subject, SubjectKind, Verdict
 from millstream.review.policy import Policy
 
@@ -75,14 +76,7 @@ class Case:
     @property
     def needs_sign_in(self) -> bool:
         """Whether an answer needs a sign-in, so that a mail is none."""
-        asked = self.policy.rules.sign_in
-        if isinstance(asked, bool):
-            return asked
-        given = self.subject.facts.get(asked.above.field, self.content.facts.get(asked.above.field))
-        try:
-            return given is None or float(given) > asked.above.value
-        except ValueError:
-            return True
+        return needs_sign_in(self.policy, self.subject, self.content)
 
     @property
     def waits_for_reader(self) -> bool:

@@ -53,7 +53,7 @@ def content_of(row: Row) -> Content:
     return Content(
         hash=row["content_hash"],
         papers=papers_of(row["papers"] or row["documents"]),
-        facts=_filled(facts),
+        facts={**row["facts"], **_filled(facts)},
         text=row["body_text"][:_LONGEST_TEXT],
         findings=tuple(row["findings"]),
     )

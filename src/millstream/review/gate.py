@@ -18,6 +18,7 @@ from millstream.composer.unprotect import unprotect
 from millstream.log import get_logger
 from millstream.mime.plain import plain
 from millstream.review import sampling
+from millstream.review.limits import named_values
 from millstream.review.model import SubjectKind
 from millstream.review.policy import Policy, PolicyBook
 from millstream.review.rules.check import Found, check
@@ -251,7 +252,8 @@ class Gate:
             policy = self.book.policies.get(need.policy)
             of_run = policy is not None and policy.concerns == "run" and policy.sampling is not None
             shows = need.policy in sampled if of_run else bool(copies)
-            done.append(replace(need, papers=listed if shows else ()))
+            facts = named_values(policy, letter.record) if policy is not None else {}
+            done.append(replace(need, papers=listed if shows else (), facts=facts))
         return Asked(tuple(done), tuple(copies) if any(need.papers for need in done) else ())
 
     def _closed(self, kind: str, problem: Exception) -> Asked:

@@ -10,7 +10,7 @@ ORDER BY h.id LIMIT :most;
 
 -- name: take_hold^
 -- One of them, unless another process has it.
-SELECT h.id, h.policy, h.findings, h.papers, c.id AS communication, c.key, c.type, c.customer, c.template, c.version,
+SELECT h.id, h.policy, h.findings, h.papers, h.facts, c.id AS communication, c.key, c.type, c.customer, c.template, c.version,
        c.locale, c.stream, c.recipient, c.copies, c.subject, c.body_text, c.documents, c.source, c.content_hash,
        r.key AS run
 FROM hold h JOIN communication c ON c.id = h.communication_id JOIN run r ON r.id = c.run_id

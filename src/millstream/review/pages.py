@@ -13,6 +13,7 @@ from hmac import compare_digest
 from typing import Protocol
 
 from millstream.review.errors import LinkRefused, UnknownReview
+from millstream.review.limits import needs_sign_in
 from millstream.review.links import Links
 from millstream.review.model import Answered, How, Paper, Review, Seat, Verdict
 from millstream.review.policy import Policy
@@ -26,7 +27,6 @@ from millstream.review.sheet import (
     Posted,
     Sheet,
     SignedIn,
-    needs_sign_in,
     shows_papers,
     standing,
 )

@@ -24,6 +24,8 @@ ASKING: Final = frozenset({"ask", "remind", "climb", "bundle"})
 _COLOURS: Final = {"climb": "#9c2a10", "question": "#7a5a00", "tell": "#44546a"}
 _COLOUR: Final = "#0b5563"
 _BUTTONS: Final = {Verdict.APPROVE: "#1b7a3d", Verdict.REJECT: "#b3261e", Verdict.CHANGE: "#8a5a00"}
+_FOR_POLICIES: Final = "data."
+"""Before names of values that a policy goes by; they are nobody's to read."""
 _MASKED: Final = frozenset({"customer", "name", "recipient", "address", "email", "account", "subject", "amount"})
 _HASH: Final = 12
 
@@ -357,7 +359,7 @@ class _Writer:
                 "value": masked(value) if case.sensitive and name in _MASKED else _cut(str(value), bounds.long),
             }
             for name, value in facts
-            if value
+            if value and not name.startswith(_FOR_POLICIES)
         ]
 
     def _findings(self, case: Case, bounds: _Bounds) -> list[dict[str, Any]]:

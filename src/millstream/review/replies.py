@@ -18,12 +18,12 @@ import orjson
 
 from millstream.log import get_logger
 from millstream.review.desk import ReviewDesk
+from millstream.review.limits import needs_sign_in
 from millstream.review.model import Answered, How, Review, Seat, SeatState, State, Understood, Verdict
 from millstream.review.moves import told_of
 from millstream.review.policy import Policy
 from millstream.review.ports import Uncounted, Understands
 from millstream.review.reading import MOST, afterthought, understand
-from millstream.review.sampling import number_of, value_at
 from millstream.review.writing import below, without_name, without_ours
 from millstream.storage.pool import Connection
 
@@ -284,7 +284,7 @@ class Replies:
             await self._note(conn, reply, sat.case, "reason", verdict=verdict)
             await self._ask(conn, reply, sat.case, "reason", to=sat.address, verdict=verdict, language=language)
             return
-        if needs_sign_in(sat.policy, sat.review):
+        if needs_sign_in(sat.policy, sat.review.subject, sat.review.content):
             await self._note(conn, reply, sat.case, "sign_in", verdict=verdict)
             await self._ask(conn, reply, sat.case, "sign_in", to=sat.address, verdict=verdict)
             return
@@ -393,18 +393,6 @@ def _reply(payload: Mapping[str, Any], mail: dict[str, Any], wrote: dict[str, An
 def _whole(facts: Mapping[str, Any], name: str) -> int | None:
     found = facts.get(name)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-
-def needs_sign_in(policy: Policy, review: Review) -> bool:
-    """Whether an answer by mail cannot count. A limit whose field nobody knows counts as passed."""
-    wanted = policy.rules.sign_in
-    if isinstance(wanted, bool):
-        return wanted
-    field = wanted.above.field
-    facts = {**review.subject.facts, **review.content.facts}
-    told = facts.get(field, facts.get(field.rpartition(".")[2], value_at(facts, field)))
-    number = number_of(told)
-    return number is None or number > wanted.above.value
 
 
 def _tokens(event: SightingEvent) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from millstream.review.model import Content, Decision, Refusal, Review, Seat, SeatState, State, Subject
+from millstream.review.model import Content, Decision, Refusal, Review, Seat, SeatState, State
 from millstream.review.policy import Policy
 
 Standing = Literal["open", "answered", "decided", "superseded", "handed_on", "closed", "cancelled"]
@@ -165,23 +165,6 @@ def standing(review: Review, seat: Seat) -> Standing:
     if seat.state is SeatState.ANSWERED:
         return "answered"
     return "open" if seat in review.waiting() else "closed"
-
-
-def needs_sign_in(policy: Policy, subject: Subject, content: Content) -> bool:
-    """Whether the policy wants a sign-in for this one.
-
-    With a limit: unless the field is known, and each place that knows it gives a number within the limit.
-    """
-    wanted = policy.rules.sign_in
-    if isinstance(wanted, bool):
-        return wanted
-    field = wanted.above.field
-    names = (field, field.removeprefix("data."))
-    told = [facts[name] for facts in (subject.facts, content.facts) for name in names if name in facts]
-    try:
-        return not told or not all(float(each) <= wanted.above.value for each in told)
-    except ValueError:
-        return True
 
 
 def shows_papers(sheet: Sheet) -> bool:

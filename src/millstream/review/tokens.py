@@ -34,10 +34,11 @@ _SIGNS: Final = str.maketrans(
         "\uff1a": ":",
     }
 )
+# What stands before an @ is bounded (RFC 5321 §4.5.3.1.1): else one endless word is searched to its end at each sign.
 _TOKEN = re.compile(
     r"""
     (?P<blank>[^\S\n]+)
-  | (?P<quoted>"[^"]{0,400}"|(?<!\w)'[^'\n]{1,120}'(?!\w)|<[^<>\n]{1,200}>|https?://\S+|[^\s<>@"]+@[^\s<>@"]+)
+  | (?P<quoted>"[^"]{0,400}"|(?<!\w)'[^'\n]{1,120}'(?!\w)|<[^<>\n]{1,200}>|https?://\S+|[^\s<>@"]{1,64}@[^\s<>@"]+)
   | (?P<smile>[:;]-?[)D](?!\w))
   | (?P<sad>[:;]'?-?[(/|\[](?!\w))
   | (?P<trailing>\.{2,}|\u2026)

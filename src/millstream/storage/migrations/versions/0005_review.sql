@@ -118,6 +118,8 @@ CREATE TABLE hold (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, communication_id bigint NOT NULL REFERENCES communication,
     gate text NOT NULL CHECK (gate IN ('approval', 'compliance')), policy text NOT NULL,
     findings jsonb NOT NULL DEFAULT '[]', papers jsonb NOT NULL DEFAULT '[]', review_id bigint REFERENCES review,
+    -- Values of its record that the policy goes by.
+    facts jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'released', 'refused', 'replaced')),
     at timestamptz NOT NULL DEFAULT now(), UNIQUE (communication_id, policy)
 );
