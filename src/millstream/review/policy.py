@@ -116,7 +116,7 @@ def _address(text: str) -> str:
     try:
         return parse_address(text).address.lower()
     except MimeError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).removesuffix(" Correct it in the customer's record.")) from error
 
 
 Length = Annotated[Span, BeforeValidator(Span.parse), PlainSerializer(str)]

@@ -60,7 +60,14 @@ def _read(path: Path, faults: list[Fault]) -> PolicyFile | None:
         return PolicyFile.model_validate(found)
     except ValidationError as error:
         # A value that may be of several kinds is wrong once for each: the first says it.
-        said = {_key(each["loc"]): _wrong(each) for each in reversed(error.errors())}
+        # A list that is too short for what is wrong in it says nothing of its own.
+        wrong = error.errors()
+        within = [_key(each["loc"]) for each in wrong]
+        said = {
+            key: _wrong(each)
+            for each, key in reversed(list(zip(wrong, within, strict=True)))
+            if each["type"] != "too_short" or not any(other.startswith(f"{key}[") for other in within)
+        }
         faults += [Fault(str(path), key, wrong) for key, wrong in sorted(said.items())]
         return None
 
