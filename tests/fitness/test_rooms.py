@@ -15,8 +15,8 @@ from millstream.intake.keys import KeyNames
 from millstream.intake.options import TakingOptions
 from millstream.mailbox.options import ReadingOptions
 
-# Beside the floors: known by all (drill, harmless, lazy, log, one_try), read by the top alone (config), or a world of its own
-# (sandbox).
+# Beside the floors: known by all (drill, harmless, lazy, log, one_try), read by the top alone (config), or a world of
+# its own (sandbox).
 _BESIDE = {"config", "drill", "harmless", "lazy", "log", "one_try", "sandbox"}
 
 
