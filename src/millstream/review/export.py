@@ -29,6 +29,7 @@ from millstream.review.errors import UnknownReview
 from millstream.review.ports import DocumentStore
 from millstream.review.record import README, record
 from millstream.review.store import queries as reviews
+from millstream.storage.border import translated
 from millstream.storage.errors import DocumentMissing
 from millstream.storage.pool import Pool, transaction
 
@@ -132,8 +133,9 @@ class Export:
         entries = [each for each in state.entries if each["seq"] <= state.cut]
         packer.add("record.pdf", await asyncio.to_thread(self._compose, record(told, entries)))
         entries.append(await self._noted(state, packer, actor))
-        await self._blocks.seal()
-        audit = await self._proof(review_id, entries)
+        with translated("proving entries"):
+            await self._blocks.seal()
+            audit = await self._proof(review_id, entries)
         packer.add(bundle.AUDIT, bundle.dumps(audit))
         packer.add(bundle.MANIFEST, bundle.manifest(packer.members, audit, told))
         packer.close()
