@@ -86,6 +86,8 @@ class Incoming:
     control: Sandbox | None = None
     shelves: tuple[str, ...] = ()
     """Options of the Exstream sandbox: what lies there besides."""
+    pages: bool = False
+    """Whether reviewers need our web server."""
     base_url: str = ""
     """Of our web server, once it is up."""
     composed: int = 0
@@ -158,7 +160,10 @@ per = "flow"
         if self.control is None:
             return
         self._tree.mkdir(exist_ok=True)
-        commands = ["web", *(["smtp"] if self.door is Door.SMTP else [])]
+        commands = [
+            *(["web"] if self.pages or self.door is Door.HTTP else []),
+            *(["smtp"] if self.door is Door.SMTP else []),
+        ]
         for command in commands:
             arguments = ["--config", str(settings_file), command, "--json"]
             server = _Server(arguments, self.folder / f"{command}.log")

@@ -130,7 +130,7 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
         key_file.write_bytes(await _key(session, url))
         incoming = Incoming(wish.door, folder)
         if wish.reviews:
-            incoming.shelves = ("--settings", str(demo_reviews.sandbox_settings(folder)))
+            incoming.shelves, incoming.pages = ("--settings", str(demo_reviews.sandbox_settings(folder))), True
         await incoming.begin(stack, session)
         sections = incoming.settings() + (demo_reviews.settings(folder, incoming.port) if wish.reviews else "")
         settings_file = write_settings(folder, cast, url, key_file, storm=wish.storm, intake=sections)

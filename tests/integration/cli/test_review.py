@@ -123,7 +123,7 @@ def test_an_answer_counts_once(call: Call, review: int) -> None:
 def test_a_rejection_decides_and_needs_words(call: Call, review: int) -> None:
     wordless = call("review", "answer", str(review), "reject", "--as", BEN)
     assert wordless.code == 1
-    assert "not allowed" in wordless.err
+    assert "this is needed: a reason" in wordless.err
     done = call("review", "answer", str(review), "reject", "--as", BEN, "--text", "the rate is wrong")
     assert (done.code, done.out.strip()) == (0, f"review {review} is rejected")
     late = call("review", "answer", str(review), "approve", "--as", ANNA)

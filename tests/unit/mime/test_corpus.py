@@ -19,7 +19,8 @@ def test_a_written_message_is_read_as_expected(name):
 
 
 def test_the_corpus_is_whole_and_each_message_differs():
-    stray = [path for path in FOLDER.rglob("*.toml") if not path.with_suffix(".eml").exists()]
+    written = (path for path in FOLDER.rglob("*.toml") if path.parent.name != "answers")  # those are words, no mails
+    stray = [path for path in written if not path.with_suffix(".eml").exists()]
     assert stray == []
     assert len(NAMES) >= 120
     assert len({Written.of(name).message for name in NAMES}) == len(NAMES)
