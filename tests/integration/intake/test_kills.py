@@ -61,7 +61,7 @@ async def test_a_worker_killed_in_the_middle_of_a_large_one_leaves_no_process_an
     assert len(await stage.rows()) < LARGE
     following = await worker(tmp_path, database_url, None)
     try:
-        # Asked by name: thousands of files are being moved, and a walk through the tree would trip over one that is gone.
+        # By its name: thousands of files are being moved, and a walk through the tree trips over one that is gone.
         await eventually((stage.root / "done/job-1/_STDDELIVERYFILE.xml").exists, within=120)
     finally:
         following.send_signal(signal.SIGTERM)
