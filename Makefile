@@ -11,6 +11,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
+# Tests wait more than they compute (for processes, due dates, the database): four at a time keep two cores busy.
+PYTEST := $(BIN)/pytest -n 4 --dist worksteal
 # The machine's uv if it works, else one of our own.
 UV := $(shell if uv --version >/dev/null 2>&1; then command -v uv; else echo .uv/bin/uv; fi)
 SUDO := $(shell if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then echo sudo; fi)
@@ -38,10 +40,10 @@ demo: $(READY)  ## Run the whole product on embedded defaults.
 	@$(BIN)/millstream demo $(ARGS)
 
 test: lint  ## Lint, check types and layers, and run the tests but the slow ones.
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: lint  ## Run every test.
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(READY)  ## Check style, types and who imports whom.
 	$(BIN)/ruff check

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from psycopg.rows import scalar_row
 
+from stuck_at import stuck_at
+
 
 def test_a_driver_comes_in_as_a_run(call, driver) -> None:
     answered = call("run", "submit", driver(3))
@@ -174,11 +176,14 @@ async def _rows(url: str) -> int:
 
 
 async def test_an_interrupted_submit_says_how_to_go_on(start, driver, database_url, eventually) -> None:
-    async with start("run", "submit", driver(60_000)) as child:
-        await eventually(lambda: _rows(database_url), within=30)
+    async with (
+        stuck_at(database_url, "2025-10/3000") as it_waits,
+        start("run", "submit", driver(6_000)) as child,
+    ):
+        await eventually(it_waits, within=30)
         child.send_signal(signal.SIGINT)
         out, err = await asyncio.wait_for(child.communicate(), 30)
     assert child.returncode == 1
     assert out == b""
     assert b"interrupted; what was committed stays, and the same submit again brings the rest" in err
-    assert 0 < await _rows(database_url) < 60_000
+    assert 0 < await _rows(database_url) < 3_000

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tcp_server import serving
+
 _CHANGES = b'"lane_epoch"'
 """Stands in the ledger's changes, and nowhere else; they are committed by the statement that brings them."""
 
@@ -41,9 +43,9 @@ class TornLine:
         finally:
             back.cancel()
             writer.transport.abort()
+            to_server.close()  # before the wait, which is broken off where the line goes away meanwhile
             with suppress(OSError):
                 await asyncio.gather(back, return_exceptions=True)
-            to_server.close()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,9 +62,5 @@ async def torn_line(url: str) -> AsyncIterator[tuple[TornLine, str]]:
     parts = urlsplit(url)
     folder = unquote(parse_qs(parts.query)["host"][0])
     line = TornLine(f"{folder}/.s.PGSQL.5432")
-    server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(line.serve) as port:
         yield line, f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?gssencmode=disable&sslmode=disable"
-    finally:
-        server.close()

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from millstream.exstream import Exstream, ExstreamOptions, StaticTokens
 from millstream.exstream.errors import BadRequest, ConnectionLost, Effect, ExstreamError, TimedOut, Unreadable
+from tcp_server import serving
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -50,11 +51,8 @@ async def rude(behaviour: Behaviour) -> AsyncIterator[tuple[str, list[str]]]:
                 await behaviour(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", arrived
-    finally:
-        server.close()
+    async with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}", arrived
 
 
 async def close(_reader, writer) -> None:
@@ -171,15 +169,14 @@ async def test_a_certificate_that_is_not_trusted_did_nothing_and_one_that_is_nam
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-    async with Exstream(options(url), StaticTokens("t")) as client:
-        with pytest.raises(ConnectionLost) as caught:
-            await client.runtime().stop_job("1")
-    assert caught.value.effect is Effect.NO
-    async with Exstream(options(url, certificates=certificate), StaticTokens("t")) as client:
-        assert (await client.runtime().job("1")).id == "1"
-    server.close()
+    async with serving(serve, ssl=context) as port:
+        url = f"https://localhost:{port}"
+        async with Exstream(options(url), StaticTokens("t")) as client:
+            with pytest.raises(ConnectionLost) as caught:
+                await client.runtime().stop_job("1")
+        assert caught.value.effect is Effect.NO
+        async with Exstream(options(url, certificates=certificate), StaticTokens("t")) as client:
+            assert (await client.runtime().job("1")).id == "1"
 
 
 async def test_calls_go_by_way_of_a_proxy() -> None:
@@ -191,11 +188,10 @@ async def test_calls_go_by_way_of_a_proxy() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    way = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with Exstream(options("http://exstream.example.com/orc", proxy=way), StaticTokens("t")) as client:
-        assert (await client.runtime().job("1")).id == "1"
-    server.close()
+    async with serving(proxy) as port:
+        way = f"http://127.0.0.1:{port}"
+        async with Exstream(options("http://exstream.example.com/orc", proxy=way), StaticTokens("t")) as client:
+            assert (await client.runtime().job("1")).id == "1"
     assert asked[0].startswith(b"GET http://exstream.example.com/orc/api/v1/runtime/statements/jobs/1 HTTP/1.1")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from millstream.gmail import GmailOptions
+from tcp_server import serving
 
 sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
 
@@ -123,18 +125,14 @@ class RudeServer:
 
 @pytest.fixture
 async def rude() -> AsyncIterator[Callable[[Behaviour], Awaitable[RudeServer]]]:
-    servers = []
+    async with AsyncExitStack() as servers:
 
-    async def start(behaviour: Behaviour) -> RudeServer:
-        server = RudeServer(behaviour)
-        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-        servers.append(listener)
-        server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        return server
+        async def start(behaviour: Behaviour) -> RudeServer:
+            server = RudeServer(behaviour)
+            server.url = f"http://127.0.0.1:{await servers.enter_async_context(serving(server.serve))}"
+            return server
 
-    yield start
-    for listener in servers:
-        listener.close()
+        yield start
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pubsub_servers import GrpcPubSub, Queue
 
 from millstream.gmail import Gmail, GmailOptions, HintSource, StaticTokens, errors, hint_source
 from millstream.gmail.errors import Effect
+from tcp_server import serving
 
 BOX = "a@bank.example"
 
@@ -136,12 +137,13 @@ async def test_hints_over_grpc_go_through_the_proxy(secure_hints, certificate) -
         wanted.append(head.split(b"\r\n")[0].decode())
         far_reader, far_writer = await asyncio.open_connection(*head.split(b" ")[1].decode().rsplit(":", 1))
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True)
+        try:
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True)
+        finally:
+            far_writer.close()
 
-    proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0)
-    place = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    source = hints(secure_hints.url, certificates=certificate, proxy=place)
-    assert len(await source.pull()) == 1
-    await source.close()
-    proxy.close()
+    async with serving(tunnel) as port:
+        source = hints(secure_hints.url, certificates=certificate, proxy=f"http://127.0.0.1:{port}")
+        assert len(await source.pull()) == 1
+        await source.close()
     assert [line.split()[:2] for line in wanted] == [["CONNECT", secure_hints.url.removeprefix("https://")]]

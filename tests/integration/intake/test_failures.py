@@ -12,6 +12,7 @@ import pytest
 
 from millstream.intake.errors import DocumentsFailed, LedgerFailed
 from millstream.storage.errors import StoreFull
+from stuck_at import stuck_at
 
 CHILD = Path(__file__).with_name("submitting.py")
 
@@ -121,20 +122,19 @@ async def test_a_cancelled_submit_leaves_whole_batches_and_the_next_completes(de
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-async def test_a_killed_submit_leaves_whole_batches_and_the_next_completes(desk, record, database_url, how):
-    driver = desk.driver(*map(record, range(4000)))
+async def test_a_killed_submit_leaves_whole_batches_and_the_next_completes(desk, record, database_url, eventually, how):
+    driver = desk.driver(*map(record, range(1000)))
     documents = str(desk.folder / "documents")
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(CHILD), database_url, str(driver.path), documents),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert child.stdout is not None
-    await child.stdout.readline()
-    child.send_signal(how)
-    await child.communicate()
-    assert child.returncode != 0
+    async with stuck_at(database_url, "2025-10/0502") as it_waits:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(CHILD), database_url, str(driver.path), documents),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        await eventually(it_waits, within=30)
+        child.send_signal(how)
+        assert await child.wait() != 0
     receipt = await desk.hand_in(driver)
-    assert 0 < receipt.unchanged < 4000
+    assert 0 < receipt.unchanged < 1000
     assert receipt.unchanged % 4 == 0
-    assert receipt.unchanged + receipt.new == len(await desk.rows()) == 4000
+    assert receipt.unchanged + receipt.new == len(await desk.rows()) == 1000

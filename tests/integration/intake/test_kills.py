@@ -95,6 +95,8 @@ async def test_killed_and_started_again_each_customer_is_in_once(
     assert await asyncio.wait_for(killed.wait(), 60) == -signal.SIGKILL
     assert len(await stage.consignments()) == 1
     assert "job-1/_STDDELIVERYFILE.xml" in stage.tree()
+    async with stage.pool.connection() as connection:  # the dead one's fifteen seconds are over
+        await connection.execute("UPDATE duty SET leased_until = now() WHERE name = 'folder'")
     following = await worker(tmp_path, database_url, None)
     try:
         await eventually(lambda: "done/job-1/_STDDELIVERYFILE.xml" in stage.tree(), within=60)

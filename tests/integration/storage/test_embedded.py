@@ -160,8 +160,8 @@ def test_the_socket_admits_nobody_but_its_owner(postgres: EmbeddedServer) -> Non
     assert stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO) == 0
 
 
-async def test_commits_are_synced_to_disk(postgres: EmbeddedServer) -> None:
-    async with await psycopg.AsyncConnection.connect(postgres.url) as connection:
+async def test_commits_are_synced_to_disk(folder: Path) -> None:
+    async with embedded(folder) as url, await psycopg.AsyncConnection.connect(url) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             row = await (await connection.execute("SELECT current_setting(%s)", [setting])).fetchone()
             assert row == ("on",)

@@ -61,7 +61,10 @@ def test_a_size_that_lies_is_found_out(tmp_path) -> None:
         opened(io.BytesIO(bytes(whole)), tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"no archive at all", archive(a=b"1" * 90).getvalue()[:60]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", b"no archive at all", pytest.param(archive(a=b"1" * 90).getvalue()[:60], id="an archive's beginning")],
+)
 def test_what_is_no_archive_is_said_to_be_none(tmp_path, content) -> None:
     with pytest.raises(Unreadable):
         opened(io.BytesIO(content), tmp_path)

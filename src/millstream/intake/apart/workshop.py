@@ -76,6 +76,8 @@ class Apart:
             await asyncio.gather(self._hearing, return_exceptions=True)
         if self._writer is not None:
             self._writer.close()
+            with suppress(OSError):  # it may have hung up first
+                await self._writer.wait_closed()
         if self._process is not None and self._process.returncode is None:
             try:
                 await asyncio.wait_for(self._process.wait(), _GOES_SECONDS)
@@ -87,15 +89,17 @@ class Apart:
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", _CHILD, stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL
-            )
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", _CHILD, stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL
+                )
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=_BUFFERED)
         except OSError as error:
             ours.close()
             raise WorkshopLost(f"a process that makes cannot be started: {error.strerror or error}") from error
-        finally:
-            theirs.close()
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=_BUFFERED)
+        except BaseException:  # cancelled: it sees that nobody will ask
+            ours.close()
+            raise
         self._writer.write(frame(self._order))
         self._hearing = asyncio.create_task(self._hear(reader, self._process))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Session
@@ -25,6 +26,7 @@ _LINE = 64 * 1024
 _COMMAND = 2048
 _CHUNK = 256 * 1024
 _ERRORS = ("4", "5")
+_LINGER_SECONDS = 5.0
 
 # aiosmtpd's own words have no enhanced codes (RFC 3463), by which programs tell one refusal from another.
 _WORDS = {
@@ -239,6 +241,7 @@ class Conversation(SMTP):
         self.envelope = self._create_envelope()
         await self.push(status)
         if incoming.cut is Cut.TOO_MUCH:
+            await self._let_it_read_that(incoming)
             self._end()  # the rest of it would be read as commands
 
     async def _read(self, incoming: Incoming) -> None:
@@ -264,6 +267,18 @@ class Conversation(SMTP):
             if incoming.cut in (Cut.TOO_SLOW, Cut.TOO_MUCH):
                 return
             self._reset_timeout()
+
+    async def _let_it_read_that(self, incoming: Incoming) -> None:
+        """Take in the rest of a message for a while, and keep nothing of it.
+
+        A connection that is closed with something unread is reset, and the reset takes the reply away that the client
+        has not read yet (RFC 1122 §4.2.2.13): it would think of a broken line, and come again.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while chunk := await self._reader.read(_CHUNK):
+                    if incoming.feed(chunk) is not None:
+                        return
 
     async def _taken(self, content: bytes) -> str:
         if self._timeout_handle is not None:

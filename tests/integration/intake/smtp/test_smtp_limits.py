@@ -151,9 +151,19 @@ async def test_who_sends_without_end_is_hung_up_on(opened, connect, reception) -
             for _ in range(1000):
                 raw.writer.write(b"x" * 10_000)
                 await raw.writer.drain()
-        with suppress(ConnectionError):
-            assert (await raw.reply()) in ("552 5.3.4 The message is far larger than we take; goodbye", "")
+        assert await raw.reply() == "552 5.3.4 The message is far larger than we take; goodbye"
         assert await sent(door, message()) == [{}]
+        assert door.held == 0
+
+
+async def test_who_sends_far_too_much_reads_why_before_it_is_hung_up_on(opened, connect) -> None:
+    async with opened(most_bytes=100_000) as door:
+        raw = await connect(door)
+        await raw.begin()
+        raw.writer.write((b"x" * 78 + b"\r\n") * 50_000 + b".\r\n")
+        await raw.writer.drain()
+        assert await raw.reply() == "552 5.3.4 The message is far larger than we take; goodbye"
+        assert await raw.reader.read() == b""
         assert door.held == 0
 
 

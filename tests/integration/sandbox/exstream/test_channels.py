@@ -7,13 +7,13 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -185,20 +185,36 @@ class _Mailbox:
 
 
 @contextlib.asynccontextmanager
-async def _mail_server(mailbox: _Mailbox, port: int):
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    await asyncio.to_thread(controller.start)
+async def _mail_server(mailbox: _Mailbox, port: int = 0, **settings: Any):
+    """Serve on the test's own loop, and leave no connection behind: the loop ends with the test.
+
+    aiosmtpd's own controller ends its loop while clients are still connected, which Python reports later, from
+    wherever their writers are collected.
+    """
+    loop = asyncio.get_running_loop()
+    conversations: list[SMTP] = []
+
+    def conversation() -> SMTP:
+        conversations.append(SMTP(mailbox, hostname="localhost", loop=loop, **settings))
+        return conversations[-1]
+
+    server = await loop.create_server(conversation, "127.0.0.1", port)
     try:
-        yield port
+        yield server.sockets[0].getsockname()[1]
     finally:
-        await asyncio.to_thread(controller.stop)
+        server.close()
+        for each in conversations:
+            if each.transport is not None:
+                each.transport.abort()
+        ends = [end for each in conversations for end in (each._handler_coroutine, each._closed)]
+        await asyncio.wait_for(asyncio.gather(*ends, return_exceptions=True), 5)
 
 
 async def test_a_mail_carries_body_attachment_and_headers_and_is_the_same_when_tried_again(
-    site: Site, eventually, free_port
+    site: Site, eventually
 ) -> None:
     mailbox = _Mailbox("451 4.3.0 later")
-    async with _mail_server(mailbox, free_port()) as port:
+    async with _mail_server(mailbox) as port:
         await site.publish(channels=[{"type": "smtp", "port": port}])
         job = await site.batch([customer(1)])
         assert (await eventually(lambda: site.is_over(job), within=20))["status"] == "complete"
@@ -214,8 +230,8 @@ async def test_a_mail_carries_body_attachment_and_headers_and_is_the_same_when_t
     assert attachment.get_filename().endswith(".pdf")
 
 
-async def test_a_mail_that_is_refused_for_good_ends_the_job_in_error(site: Site, eventually, free_port) -> None:
-    async with _mail_server(_Mailbox("550 5.7.1 not from you"), free_port()) as port:
+async def test_a_mail_that_is_refused_for_good_ends_the_job_in_error(site: Site, eventually) -> None:
+    async with _mail_server(_Mailbox("550 5.7.1 not from you")) as port:
         await site.publish(channels=[{"type": "smtp", "port": port}])
         job = await site.batch([customer(1)])
         over = await eventually(lambda: site.is_over(job), within=20)
@@ -247,10 +263,10 @@ async def test_without_the_retained_channel_files_cannot_be_fetched(site: Site, 
 
 @pytest.mark.parametrize("address", ["", "line\nbreak@mail.example", "zoë@mail.example", "no address"])
 async def test_an_address_that_cannot_be_mailed_is_an_error_that_names_the_customer(
-    site: Site, eventually, free_port, address: str
+    site: Site, eventually, address: str
 ) -> None:
     mailbox = _Mailbox()
-    async with _mail_server(mailbox, free_port()) as port:
+    async with _mail_server(mailbox) as port:
         await site.publish(channels=[{"type": "smtp", "port": port, "tries": 1}])
         job = await site.batch([customer(1, recipient={"address": address})])
         over = await eventually(lambda: site.is_over(job), within=20)
@@ -287,29 +303,16 @@ def _certificate(folder: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("password", ["word", "wrong"])
-async def test_mail_goes_by_starttls_and_login(
-    site: Site, eventually, free_port, tmp_path: Path, password: str
-) -> None:
-    port, mailbox = free_port(), _Mailbox()
+async def test_mail_goes_by_starttls_and_login(site: Site, eventually, tmp_path: Path, password: str) -> None:
+    mailbox = _Mailbox()
 
     def let_in(_server, _session, _envelope, _mechanism, data) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (b"exstream", b"word"), handled=False)
 
-    controller = Controller(
-        mailbox,
-        hostname="127.0.0.1",
-        port=port,
-        tls_context=_certificate(tmp_path),
-        require_starttls=True,
-        authenticator=let_in,
-        auth_required=True,
-    )
-    await asyncio.to_thread(controller.start)
-    try:
+    settings = {"require_starttls": True, "authenticator": let_in, "auth_required": True}
+    async with _mail_server(mailbox, tls_context=_certificate(tmp_path), **settings) as port:
         login = {"user": "exstream", "password": password}
         await site.publish(channels=[{"type": "smtp", "port": port, "tls": "starttls"} | login])
         job = await site.batch([customer(1)])
         over = await eventually(lambda: site.is_over(job), within=20)
-    finally:
-        await asyncio.to_thread(controller.stop)
     assert (over["status"], len(mailbox.seen)) == (("complete", 1) if password == "word" else ("error", 0))
