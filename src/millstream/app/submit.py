@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from pathlib import Path
 
 from millstream.app.gate import house_gate
@@ -13,12 +14,14 @@ from millstream.communication.model import Run
 from millstream.intake.consignment import Door, Kind, Offer
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.driver import Driver
+from millstream.intake.errors import ComposerFailed
 from millstream.intake.submit import IntakeOptions, Progress, Receipt, Services, submit
 from millstream.intake.tally import Tallies
+from millstream.intake.telling import FOR_GOOD, events, sentence
 
 
 async def submit_driver(house: House, run: Run, file: Path, on_progress: Progress | None = None) -> Receipt:
-    """Take a driver in; answers what became of its lines.
+    """Take a driver in; answers what became of its lines. What is wrong with it also becomes events, as at every door.
 
     Raises:
         IntakeError: the driver, the composer or a store failed; what was committed stays.
@@ -32,15 +35,22 @@ async def submit_driver(house: House, run: Run, file: Path, on_progress: Progres
         patience_seconds=settings.database.patience_seconds,
     )
     store = ConsignmentStore(house.pool, patience=settings.database.patience_seconds)
+    holder = f"by-hand:{uuid.uuid4().hex}"
     offer = _offer(run, file)
-    number = await store.begin(offer) if offer is not None else None
+    number = await store.begin(holder, offer) if offer is not None else None
     tallies = Tallies()
     source = Driver(file, consignment=number)
-    receipt = await submit(source, run, services, on_progress, options=options, tallies=tallies)
+    try:
+        receipt = await submit(source, run, services, on_progress, options=options, tallies=tallies)
+    except (*FOR_GOOD, ComposerFailed) as error:
+        if number is not None:
+            await store.fail(holder, number, sentence(error), {"file": str(file)})
+        raise
     if number is not None:
         for each, standing in (await store.standings(tallies.resumed(), run_id=run.id)).items():
             tallies.of(each).stands(standing)
-        await store.done(number, tallies.of(number).receipt(), run_id=run.id)
+        tally = tallies.of(number)
+        await store.taken(holder, {number: tally.receipt()}, run_id=run.id, told=events(number, tally))
     return receipt
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from millstream.closing import Closing
 from millstream.exstream import decode
 from millstream.exstream.caller import Caller
 from millstream.exstream.design import Design
@@ -25,7 +25,7 @@ class Probe(NamedTuple):
     config: ServiceConfig
 
 
-class Exstream:
+class Exstream(Closing):
     """An installation of Exstream. Every call raises an :class:`~millstream.exstream.errors.ExstreamError`."""
 
     def __init__(self, options: ExstreamOptions, tokens: TokenSource) -> None:
@@ -34,14 +34,6 @@ class Exstream:
         self._transport = Transport(options)
         self._orchestration = Caller("orchestration", options.orchestration_url, self._transport, tokens)
         self._design = Caller("design", options.design_url, self._transport, tokens)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End all connections, those of the token source too."""

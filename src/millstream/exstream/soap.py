@@ -10,13 +10,12 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 import pybase64
 
+from millstream.closing import Closing
 from millstream.exstream import decode, translate
 from millstream.exstream.answer import read_answer, redact
 from millstream.exstream.caller import refused
@@ -52,7 +51,7 @@ class UsernameToken:
     password: str = field(repr=False)
 
 
-class EngineService:
+class EngineService(Closing):
     """An engine's web service. Every method raises an :class:`~millstream.exstream.errors.ExstreamError`."""
 
     def __init__(self, url: str, auth: BasicAuth | UsernameToken | None, options: ExstreamOptions) -> None:
@@ -60,14 +59,6 @@ class EngineService:
         self._auth = auth
         self._options = options
         self._transport = Transport(options)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End all connections."""

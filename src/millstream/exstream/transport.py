@@ -12,12 +12,12 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import Message
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 import aiohttp
 from yarl import URL
 
+from millstream.closing import Closing
 from millstream.exstream import translate
 from millstream.exstream.errors import BadRequest, Call, TooLarge
 from millstream.exstream.options import ExstreamOptions
@@ -54,20 +54,12 @@ Check = Callable[[int, Mapping[str, str], bytes, bool], None]
 """Looks at a file before a byte of it is written: status, headers, its first bytes, whether these are all of it."""
 
 
-class Transport:
+class Transport(Closing):
     """The connections of one event loop; made at the first call, ended by :meth:`close`."""
 
     def __init__(self, options: ExstreamOptions) -> None:
         self._options = options
         self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End all connections; a later call opens new ones."""

@@ -7,13 +7,13 @@ again after anything else is the caller's decision.
 
 import secrets
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import orjson
 from yarl import URL
 
+from millstream.closing import Closing
 from millstream.gmail import decode, translate
 from millstream.gmail.answer import read_answer
 from millstream.gmail.errors import Call
@@ -73,21 +73,13 @@ METHODS = frozenset(_VERBS)
 """The method names a meter is asked with; the keys of the limits file."""
 
 
-class Gmail:
+class Gmail(Closing):
     """The door to Google: shared connections and the source of tokens."""
 
     def __init__(self, options: GmailOptions, tokens: TokenSource) -> None:
         self._options = options
         self._tokens = tokens
         self._transport = Transport(options)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End all connections, those of the token source too."""

@@ -12,13 +12,13 @@ import io
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
+from millstream.closing import Closing
 from millstream.gmail import translate
 from millstream.gmail.errors import Call
 from millstream.gmail.options import GmailOptions
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
     body: bytes | bytearray
 
 
-class Transport:
+class Transport(Closing):
     """The connections to Google of one event loop; made at the first call, ended by :meth:`close`."""
 
     def __init__(self, options: GmailOptions) -> None:
@@ -55,14 +55,6 @@ class Transport:
         self._long = aiohttp.ClientTimeout(total=options.upload_seconds, connect=connect, sock_connect=connect)
         # The clock of aiohttp runs on while an answer waits for its turn, so reads have clocks of our own.
         self._own = aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End all connections; a later call opens new ones."""

@@ -175,15 +175,14 @@ class ConsignmentStore(Statements):
         """Their files are where they shall stay."""
         await self._do(queries.tidied.sql, {"ids": list(ids)})
 
-    async def begin(self, offer: Offer) -> int | None:
-        """Write down what a person hands in and takes in one go; None where that was done to its end before."""
-        values = {**_row(0, offer), "policy": _json(offer.policy.to_json())}
-        row = await self._one(queries.begin.sql, values)
-        return int(row["id"]) if row and row["state"] == "received" else None
+    async def begin(self, holder: str, offer: Offer) -> int | None:
+        """Write down what a person hands in and takes in one go; None where that was done to its end before.
 
-    async def done(self, number: int, receipt: Mapping[str, Any], *, run_id: int) -> None:
-        """What `begin` wrote down is in the run."""
-        await self._do(queries.done.sql, {"id": number, "receipt": _json(dict(receipt)), "run_id": run_id})
+        Its end is `taken` or `fail`, as for what came by another door.
+        """
+        values = {**_row(0, offer), "policy": _json(offer.policy.to_json()), "holder": holder}
+        row = await self._one(queries.begin.sql, values)
+        return int(row["id"]) if row else None
 
     async def doors(self, run_key: str | None = None) -> dict[str, int]:
         """Door to communications that came in by it."""

@@ -57,10 +57,12 @@ WITH settled AS (
     SELECT e.kind, 'consignment:' || s.id,
         jsonb_build_object('door', s.door, 'source', s.source, 'run', s.run_key) || e.facts
     FROM json_to_recordset(:events::json) AS e(place integer, id bigint, kind text, facts jsonb) JOIN settled s USING (id)
-    -- Of one that is taken once more, what is held still was told before.
-    WHERE NOT starts_with(e.kind, 'intake.held') OR NOT EXISTS (
+    -- Of one that is taken once more, what is wrong still was told before.
+    WHERE NOT EXISTS (
         SELECT FROM event t WHERE t.subject = 'consignment:' || s.id AND t.kind = e.kind
-            AND t.payload ->> 'key' IS NOT DISTINCT FROM e.facts ->> 'key' AND t.payload ->> 'error' = e.facts ->> 'error')
+            AND t.payload ->> 'key' IS NOT DISTINCT FROM e.facts ->> 'key'
+            AND t.payload ->> 'line' IS NOT DISTINCT FROM e.facts ->> 'line'
+            AND t.payload ->> 'error' = e.facts ->> 'error')
     ORDER BY e.place
 )
 SELECT id FROM settled;
@@ -86,21 +88,15 @@ SELECT consignment_id, count(*) FILTER (WHERE held) AS held, count(*) FILTER (WH
 FROM placed GROUP BY consignment_id;
 
 -- name: begin^
--- By hand: nothing takes it but whoever wrote it down. The same again answers with what is there.
-WITH written AS (
-    INSERT INTO consignment (door, key, digest, kind, place, size, run_key, pool, mode, policy, source, due_at)
-    VALUES (:door, :key, :digest, :kind, :place, :size, :run_key, :pool, :mode, :policy, :source, NULL)
-    ON CONFLICT (door, key) DO NOTHING
-    RETURNING id, state
-)
-SELECT id, state FROM written
-UNION ALL SELECT id, state FROM consignment WHERE door = :door AND key = :key
-LIMIT 1;
-
--- name: done!
--- By hand, and in the run now.
-UPDATE consignment SET state = 'taken', taken_at = now(), tidied_at = now(), receipt = :receipt, run_id = :run_id
-WHERE id = :id AND state = 'received' AND due_at IS NULL;
+-- By hand: nothing takes it but whoever wrote it down, and nothing of it is moved. What is in stays as it is; what did
+-- not come to its end, or failed, is begun again by whoever came last.
+INSERT INTO consignment (door, key, digest, kind, place, size, run_key, pool, mode, policy, source, due_at, holder,
+    leased_until, tidied_at)
+VALUES (:door, :key, :digest, :kind, :place, :size, :run_key, :pool, :mode, :policy, :source, NULL, :holder, now(), now())
+ON CONFLICT (door, key) DO UPDATE SET holder = :holder, leased_until = now(), state = 'received', due_at = NULL,
+    tidied_at = now()
+    WHERE consignment.state <> 'taken'
+RETURNING id;
 
 -- name: put_off!
 -- Not now: it is tried again after a while.

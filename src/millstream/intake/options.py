@@ -33,5 +33,8 @@ class TakingOptions:
     together_bytes: int = 16 * 1024 * 1024
     alone_from: int = 1024 * 1024
     """Bytes from which a consignment is a submit of its own."""
+    driver_apart_from: int = 32 * 1024 * 1024
+    """Bytes from which a driver is made in a process of its own, which takes a quarter of a second to start. Whatever
+    names files is so from `alone_from` on: it weighs many times its own size."""
     first_gap: float = 1.0
     longest_gap: float = 300.0

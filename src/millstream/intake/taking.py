@@ -14,27 +14,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-from millstream.communication.errors import CommunicationError
 from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
 from millstream.intake.consignment import Consignment, Door, Kind
 from millstream.intake.consignments import ConsignmentStore
 from millstream.intake.errors import (
-    BadPasswordRule,
     DocumentsFailed,
     IntakeError,
     LedgerFailed,
     NotYet,
-    RunClosed,
     SpoolFull,
     Unreadable,
-    UnreadableDriver,
 )
 from millstream.intake.fingerprint import fingerprint, sight
 from millstream.intake.options import Point, TakingOptions
 from millstream.intake.sources import Sources
 from millstream.intake.submit import IntakeOptions, Services, submit
-from millstream.intake.tally import Tallies, Tally
+from millstream.intake.tally import Tallies
+from millstream.intake.telling import FOR_GOOD, events, sentence
 from millstream.log import get_logger
 from millstream.storage.errors import DatabaseError, DocumentMissing, DocumentStoreError
 
@@ -42,8 +39,9 @@ log = get_logger(__name__)
 
 _OURS = (DocumentsFailed, LedgerFailed, SpoolFull)
 """Our want, not its fault: it stays due however long that lasts."""
-_FOR_GOOD = (Unreadable, UnreadableDriver, RunClosed, BadPasswordRule, CommunicationError)
-"""Trying again changes nothing."""
+
+Groups = Sequence[Sequence[Consignment]]
+"""What one hand takes, submit after submit."""
 
 
 class Runs(Protocol):
@@ -95,7 +93,7 @@ class Taker:
         """Begin with what is due, as far as there are hands; answers how many consignments. Does not wait for them.
 
         One hand is for what is small, group after group; the others take one large consignment each, so that a job that
-        takes minutes keeps no single letter waiting.
+        takes minutes keeps no single letter waiting. A hand that is done takes the next by itself.
 
         Raises:
             DatabaseError: the database is away.
@@ -105,12 +103,12 @@ class Taker:
         hands = max(1, options.parallel - 1) - self._large
         if hands > 0:
             for each in await self._claim(most=hands, small=False):
-                self._begin([[each]], large=True)
+                self._begin([[each]], small=False)
                 begun += 1
         if len(self._under_way) == self._large:
             found = await self._claim(most=options.together, small=True)
             if found:
-                self._begin(list(_groups(found, options)), large=False)
+                self._begin(list(_groups(found, options)), small=True)
                 begun += len(found)
         return begun
 
@@ -146,23 +144,44 @@ class Taker:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
 
-    def _begin(self, groups: Sequence[Sequence[Consignment]], *, large: bool) -> None:
-        ids = [each.id for group in groups for each in group]
-        self._held.update(ids)
-        self._large += large
-        if self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.create_task(self._keep())
-        task = asyncio.create_task(self._take_all(groups))
+    def _begin(self, groups: Groups, *, small: bool) -> None:
+        self._large += not small
+        self._hold(groups)
+        task = asyncio.create_task(self._work(groups, small=small))
         self._under_way.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
-            self._held.difference_update(ids)
-            self._large -= large
+            self._large -= not small
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("intake.stopped", consignments=ids[:10], exc_info=error)
+                log.error("intake.stopped", exc_info=error)
 
         task.add_done_callback(ended)
+
+    def _hold(self, groups: Groups) -> None:
+        self._held.update(each.id for group in groups for each in group)
+        if self._held and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(self._keep())
+
+    async def _work(self, groups: Groups, *, small: bool) -> None:
+        """One hand's work until nothing more is due, or something must wait: the next look begins again."""
+        well = True
+        while groups and well:
+            try:
+                for group in groups:
+                    well &= await self._take(group)
+            finally:
+                self._held.difference_update(each.id for group in groups for each in group)
+            groups = await self._next(small=small) if well else []
+            self._hold(groups)
+
+    async def _next(self, *, small: bool) -> Groups:
+        options = self._tools.options
+        try:
+            found = await self._claim(most=options.together if small else 1, small=small)
+        except DatabaseError:
+            return []  # the next look says so
+        return list(_groups(found, options))
 
     async def _keep(self) -> None:
         """Say that the work goes on while there is any."""
@@ -173,24 +192,21 @@ class Taker:
                 with suppress(DatabaseError):  # it may be away for a while; without a lease others may join in
                     await self._store.keep(self._holder, sorted(self._held), seconds=lease)
 
-    async def _take_all(self, groups: Sequence[Sequence[Consignment]]) -> None:
-        for group in groups:
-            await self._take(group)
-
-    async def _take(self, group: Sequence[Consignment]) -> None:
+    async def _take(self, group: Sequence[Consignment]) -> bool:
+        """One submit; whether all of it has come to its end and nothing was put off."""
         began = asyncio.get_running_loop().time()
         try:
             await self._bring(group)
         except NotYet as error:
             took = asyncio.get_running_loop().time() - began
             await self._put_off(group, str(error), seconds=max(self._tools.options.first_gap, took))
-        except (*_FOR_GOOD, Exception) as error:  # noqa: BLE001  whatever it is, the consignment is not lost
+            return False
+        except (*FOR_GOOD, Exception) as error:  # noqa: BLE001  whatever it is, the consignment is not lost
             if len(group) > 1 and not isinstance(error, (*_OURS, DatabaseError)):
                 # One of them is at fault and shall harm no other.
-                for each in group:
-                    await self._take([each])
-                return
-            await self._refused(group, error)
+                return all([await self._take([each]) for each in group])
+            return await self._refused(group, error)
+        return True
 
     async def _bring(self, group: Sequence[Consignment]) -> None:
         tools, offer = self._tools, group[0].offer
@@ -202,8 +218,8 @@ class Taker:
         tallies = Tallies()
         # A message's source fetches from our store, by our loop; what lies in a file can be read anywhere.
         elsewhere = group[0].path is not None and offer.kind is not Kind.MESSAGE
-        large = elsewhere and offer.size >= tools.options.alone_from
-        intake = replace(tools.intake, apart=tools.apart) if large else tools.intake
+        bound = tools.options.driver_apart_from if offer.kind is Kind.DRIVER else tools.options.alone_from
+        intake = replace(tools.intake, apart=tools.apart) if elsewhere and offer.size >= bound else tools.intake
         receipt = await submit(source, run, tools.services, options=intake, tallies=tallies)
         await asyncio.to_thread(_unchanged, group[0], seen)
         self._passes(Point.AFTER_SUBMIT_BEFORE_TAKEN)
@@ -214,14 +230,15 @@ class Taker:
         for each in group:
             tally = tallies.of(each.id)
             receipts[each.id] = tally.receipt() | {"seconds": round(receipt.seconds, 3)}
-            told += _events(each.id, tally)
+            told += events(each.id, tally)
         taken = await self._store.taken(self._holder, receipts, run_id=run.id, told=told)
         log.info("intake.taken", run=offer.run_key, door=offer.door, consignments=taken, new=receipt.new)
         self._passes(Point.AFTER_TAKEN_BEFORE_TIDY)
 
-    async def _refused(self, group: Sequence[Consignment], error: BaseException) -> None:
+    async def _refused(self, group: Sequence[Consignment], error: BaseException) -> bool:
+        """Put a group off, or aside for good; answers whether for good."""
         tries = group[0].tries
-        if isinstance(error, _FOR_GOOD):
+        if isinstance(error, FOR_GOOD):
             final = True
         elif isinstance(error, (*_OURS, DatabaseError)):
             final = False
@@ -233,12 +250,13 @@ class Taker:
             options = self._tools.options
             gap = min(options.longest_gap, options.first_gap * 4.0 ** min(tries, 10))
             log.warning("intake.put_off", consignments=len(group), run=group[0].offer.run_key, error=str(error))
-            await self._put_off(group, _told(error), seconds=gap, counted=True)
-            return
+            await self._put_off(group, sentence(error), seconds=gap, counted=True)
+            return False
         for each in group:
             facts = {"file": each.path or "", "line": getattr(error, "line", 0)}
             log.error("intake.failed", consignment=each.id, source=each.offer.source, error=str(error))
-            await self._store.fail(self._holder, each.id, _told(error), facts)
+            await self._store.fail(self._holder, each.id, sentence(error), facts)
+        return True
 
     async def _put_off(
         self, group: Sequence[Consignment], problem: str, *, seconds: float, counted: bool = False
@@ -324,53 +342,3 @@ def _groups(found: Sequence[Consignment], options: TakingOptions) -> Iterator[li
             group.append(each)
             weight += each.offer.size
         yield group
-
-
-def _events(number: int, tally: Tally) -> list[tuple[int, str, dict[str, Any]]]:
-    """What people must be told of its lines; of very many, the first and their number."""
-    told: list[tuple[int, str, dict[str, Any]]] = [
-        (
-            number,
-            "intake.rejected",
-            {
-                "line": each.line,
-                "key": each.key,
-                "customer": _legible(each.customer),
-                "type": _legible(each.type),
-                "error": each.problem,
-            },
-        )
-        for each in tally.aside
-    ]
-    more = tally.rejected + tally.conflicts - len(tally.aside)
-    if more:
-        sentence = f"{more} more lines are not in; the consignment's receipt counts them"
-        told.append((number, "intake.rejected_more", {"lines": more, "error": sentence}))
-    told += [
-        (
-            number,
-            "intake.held",
-            {
-                "key": each.key,
-                "customer": _legible(each.customer),
-                "type": _legible(each.type),
-                "reason": each.reason,
-                "error": each.detail,
-            },
-        )
-        for each in tally.kept
-    ]
-    more = tally.unfit - len(tally.kept)
-    if more > 0:
-        sentence = f"{more} more communications are held for what is wrong in them; `millstream run show` lists them"
-        told.append((number, "intake.held_more", {"communications": more, "error": sentence}))
-    return told
-
-
-def _legible(text: str | None) -> str | None:
-    """Postgres stores no NUL."""
-    return None if text is None else text.replace("\x00", "\\0")
-
-
-def _told(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).replace("\x00", "")[:2000]

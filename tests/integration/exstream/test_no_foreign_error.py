@@ -1,71 +1,14 @@
 """Whatever a server says to whatever call: a value or an error of ours; nothing of aiohttp, JSON, XML or the system."""
 
 import inspect
-import io
 from collections.abc import AsyncIterator
 
 import pytest
 from exstream_server import FakeExstream, says
 
+from exstream_calls import CLIENT, DESIGN, INPUTS, RUNTIME
 from millstream.exstream import Design, EngineCall, EngineService, Exstream, Inputs, Runtime
 from millstream.exstream.errors import ExstreamError
-from millstream.exstream.model import ResourceState
-
-ID = "5f5c2b5e-7b7e-4b8e-9d53-1a2b3c4d5e6f"
-
-RUNTIME = {
-    "jobs": lambda runtime: runtime.jobs(statuses="complete"),
-    "flow_instances": lambda runtime: runtime.flow_instances(job_id="1"),
-    "flow_steps": lambda runtime: runtime.flow_steps(flow_instance_id="1", step_types=["hold"]),
-    "job": lambda runtime: runtime.job(ID),
-    "flow_instance": lambda runtime: runtime.flow_instance(ID),
-    "flow_step": lambda runtime: runtime.flow_step(ID),
-    "counts": lambda runtime: runtime.counts(fill=True),
-    "associated_jobs": lambda runtime: runtime.associated_jobs(job_id="1"),
-    "message_file": lambda runtime: runtime.message_file(ID, io.BytesIO()),
-    "delivery_file": lambda runtime: runtime.delivery_file(ID, io.BytesIO()),
-    "artifact": lambda runtime: runtime.artifact(ID, "a", io.BytesIO()),
-    "customer_artifacts": lambda runtime: runtime.customer_artifacts(ID, 1, io.BytesIO()),
-    "input": lambda runtime: runtime.input(ID, io.BytesIO()),
-    "outputs": lambda runtime: runtime.outputs(ID),
-    "output_files": lambda runtime: runtime.output_files(ID),
-    "stop_job": lambda runtime: runtime.stop_job(ID),
-    "reprocess": lambda runtime: runtime.reprocess(ID, current_model=True),
-    "stop_flow": lambda runtime: runtime.stop_flow(ID),
-    "release_flow": lambda runtime: runtime.release_flow(ID),
-    "stop_step": lambda runtime: runtime.stop_step(ID),
-    "release_step": lambda runtime: runtime.release_step(ID),
-    "post_sort": lambda runtime: runtime.post_sort(ID),
-}
-INPUTS = {
-    "generate": lambda inputs: inputs.generate(ID, "d", b"{}"),
-    "generate_pdf": lambda inputs: inputs.generate_pdf(ID, "d", b"{}"),
-    "empower_document": lambda inputs: inputs.empower_document(ID, "d", b"{}", empower_user="x"),
-    "fulfil": lambda inputs: inputs.fulfil(ID, "d", ["1"]),
-    "batch": lambda inputs: inputs.batch("s", b"{}"),
-    "on_demand": lambda inputs: inputs.on_demand("s", b"{}"),
-}
-DESIGN = {
-    "resources": lambda design: design.resources(types="exstremail"),
-    "review": lambda design: design.review("exstremail"),
-    "communications": lambda design: design.communications(),
-    "resource": lambda design: design.resource(ID, version=2),
-    "set_state": lambda design: design.set_state(ID, ResourceState.APPROVED, "x"),
-    "set_states": lambda design: design.set_states([ID], ResourceState.APPROVED, "x"),
-    "history": lambda design: design.history(ID),
-    "content": lambda design: design.content(ID, io.BytesIO()),
-    "domains": lambda design: design.domains(),
-    "links": lambda design: design.links(ID),
-    "manifest": lambda design: design.manifest(ID),
-    "resolve": lambda design: design.resolve(ID),
-    "current_user": lambda design: design.current_user(),
-    "version": lambda design: design.version(),
-}
-CLIENT = {
-    "version": lambda client: client.version(),
-    "config": lambda client: client.config(),
-    "probe": lambda client: client.probe(),
-}
 
 ANSWERS = {
     "nothing": says(status=200),

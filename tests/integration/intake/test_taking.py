@@ -375,3 +375,16 @@ async def test_a_large_one_keeps_no_letter_waiting(store, reception, tools, reco
     await taker.drain()
     assert {(await store.find(each.id))["state"] for each in large} == {"taken"}
     await taker.close()
+
+
+async def test_after_one_look_all_that_is_due_is_taken(store, reception, tools, record):
+    """A hand that is done takes the next by itself, however many wait, large ones and small ones."""
+    taker = Taker(store, replace(tools, options=TakingOptions(alone_from=100, together=1)))
+    numbers = []
+    for place in range(6):
+        content = orjson.dumps(record(place)) if place % 2 else orjson.dumps(record(place)) + b"\n" + b" " * 200
+        numbers.append((await reception.receive(offer(f"o{place}", content, run_key=f"o{place}"), content)).id)
+    await taker.take_due()
+    await taker.rest()
+    assert {(await store.find(number))["state"] for number in numbers} == {"taken"}
+    await taker.close()

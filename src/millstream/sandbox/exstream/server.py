@@ -22,8 +22,8 @@ from millstream.sandbox.exstream.resources import Shelf
 from millstream.sandbox.exstream.runtime import Runtime
 from millstream.sandbox.exstream.world import World
 from millstream.sandbox.gmail.faults import Point
-from millstream.sandbox.gmail.server import HOST, KEEP_ALIVE_SECONDS, Port, told_to_end
 from millstream.sandbox.gmail.strikes import Cut, cut
+from millstream.sandbox.serving import HOST, KEEP_ALIVE_SECONDS, Port, until_told
 
 _log = get_logger(__name__)
 _LONGEST_LINE = 256 * 1024
@@ -153,10 +153,4 @@ async def serve(config: SandboxConfig) -> Running:
 
 async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` is called once the port is open."""
-    running = await serve(config)
-    try:
-        with told_to_end() as ended:
-            announce(running)
-            await ended.wait()
-    finally:
-        await running.close()
+    await until_told(await serve(config), announce)

@@ -1,10 +1,7 @@
 """Starting and stopping a Gmail sandbox."""
 
-import asyncio
-import contextlib
 import importlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,12 +29,9 @@ from millstream.sandbox.gmail.world import World
 from millstream.sandbox.pubsub.broker import Broker
 from millstream.sandbox.pubsub.push import Pusher
 from millstream.sandbox.pubsub.rest import Rest
+from millstream.sandbox.serving import HOST, KEEP_ALIVE_SECONDS, Port, until_told
 
 _log = get_logger(__name__)
-
-HOST: Final = "127.0.0.1"
-KEEP_ALIVE_SECONDS: Final = 3_600.0
-"""Longer than any client keeps an idle connection: httplib2 fails where the server closes first (reference 9)."""
 
 FRONT: Final = web.AppKey("front", Front)
 BROKER: Final = web.AppKey("broker", Broker)
@@ -127,40 +121,6 @@ class PubSubDoor(Protocol):
         """Stop listening."""
 
 
-class Port:
-    """The HTTP port: open, shut for a while by an outage, or closed for good."""
-
-    def __init__(self, runner: web.AppRunner, port: int) -> None:
-        self._runner = runner
-        self._outage: asyncio.Task[None] | None = None
-        self._site: web.TCPSite | None = None
-        self.number = port
-
-    async def open(self) -> None:
-        """Listen; port 0 becomes the free one that was found."""
-        self._site = web.TCPSite(self._runner, HOST, self.number, reuse_address=True)
-        await self._site.start()
-        self.number = int(self._runner.addresses[0][1])
-
-    def shut(self, seconds: float) -> None:
-        """Refuse connections for some real seconds; an outage under way goes on as it is."""
-        if self._outage is None or self._outage.done():
-            self._outage = asyncio.create_task(self._shut(seconds))
-
-    async def _shut(self, seconds: float) -> None:
-        if self._site is not None:
-            await self._site.stop()
-        await asyncio.sleep(seconds)
-        await self.open()
-
-    async def close(self) -> None:
-        """End an outage without opening again."""
-        if self._outage is not None:
-            self._outage.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._outage
-
-
 @dataclass(slots=True)
 class Running:
     """A sandbox that serves. `url` has no slash at its end; a port is None where its door is shut."""
@@ -236,26 +196,6 @@ class _Doors:
             await self._pubsub.close()
 
 
-@contextlib.contextmanager
-def told_to_end() -> Iterator[asyncio.Event]:
-    """Set at SIGINT or SIGTERM, from before anybody can know that there is somebody to send one to."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    try:
-        yield ended
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
 async def run(config: SandboxConfig, announce: Callable[[Running], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` is called once the ports are open."""
-    running = await serve(config)
-    try:
-        with told_to_end() as ended:
-            announce(running)
-            await ended.wait()
-    finally:
-        await running.close()
+    await until_told(await serve(config), announce)
