@@ -70,10 +70,16 @@ browser-deps:  ## Install what the browser tests and the pictures of pages need 
 	$(SUDO) apt-get update -qq; \
 	$(SUDO) apt-get install -y -qq --no-install-recommends chromium poppler-utils
 
-mail-deps:  ## Install the SMTP client that the contract tests drive the SMTP door with (Debian and Ubuntu).
-	@if command -v swaks >/dev/null; then exit 0; fi; \
+# Nothing is started: what a policy-rc.d of 101 says to invoke-rc.d. Tests run an instance of their own, in their folder.
+mail-deps:  ## Install the SMTP client and the SMTP server of the contract tests (Debian and Ubuntu).
+	@if command -v swaks >/dev/null && test -x /usr/sbin/postfix; then exit 0; fi; \
 	$(SUDO) apt-get update -qq; \
-	$(SUDO) apt-get install -y -qq --no-install-recommends swaks libnet-ssleay-perl libnet-dns-perl
+	made=; if ! test -e /usr/sbin/policy-rc.d; then \
+	    printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee /usr/sbin/policy-rc.d >/dev/null; \
+	    $(SUDO) chmod +x /usr/sbin/policy-rc.d; made=yes; fi; \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    swaks libnet-ssleay-perl libnet-dns-perl postfix; status=$$?; \
+	if test -n "$$made"; then $(SUDO) rm -f /usr/sbin/policy-rc.d; fi; exit $$status
 
 changelog: $(READY)  ## Gather the fragments of changelog.d into CHANGELOG.md: ARGS="--version 0.2.0".
 	$(BIN)/towncrier build --yes $(ARGS)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from millstream.app.demo import Cast, Process, Sandbox
-from millstream.delivery.options import Point
+from millstream.communication.model import Road
+from millstream.delivery.options import Point, points_of
 from millstream.intake.consignment import Door
 from millstream.intake.options import Point as Taking
 
@@ -48,7 +49,8 @@ class Storm:
         self._ailing: Sequence[str] = self._random.sample(cast.mailboxes, min(3, len(cast.mailboxes)))
         # Intake comes first: with a small run nothing is left to be taken in once lanes have begun to die.
         self._deaths = [{_INTAKE: f"{point}:{self._random.randint(1, 3)}"} for point in _passed(door)] + [
-            {_DELIVERY: f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}"} for point in Point
+            {_DELIVERY: f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}"}
+            for point in points_of(Road.API)
         ]
         self.kills = 0
 

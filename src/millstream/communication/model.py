@@ -45,6 +45,43 @@ class Mode(StrEnum):
     DIRECT = "direct"
 
 
+class Road(StrEnum):
+    """By what a message leaves."""
+
+    API = "api"
+    RELAY = "relay"
+
+
+class RoadChoice(StrEnum):
+    """Which roads may carry a run."""
+
+    API = "api"
+    RELAY = "relay"
+    RELAY_THEN_API = "relay_then_api"
+    """By the relay; what its day has no room for leaves by the API."""
+    BOTH = "both"
+    AUTO = "auto"
+    """Each message by the rules of `roads`; where none fits, either."""
+
+    @property
+    def roads(self) -> frozenset[Road]:
+        """The roads that a run begins with."""
+        if self is RoadChoice.API:
+            return frozenset({Road.API})
+        if self in (RoadChoice.RELAY, RoadChoice.RELAY_THEN_API):
+            return frozenset({Road.RELAY})
+        return frozenset(Road)
+
+
+class Unclear(StrEnum):
+    """What follows where the relay's reply to a message's end was lost."""
+
+    HOLD = "hold"
+    """A person decides."""
+    AGAIN = "again"
+    """It is sent again under the same Message-ID: Gmail and many others drop the second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What one run asks for beyond the defaults; stored as JSON with the run."""
@@ -56,6 +93,15 @@ class Policy:
     bounce_limit: float | None = None
     """The share of what was accepted that may bounce before the run pauses itself; 1 never pauses it. Without it the
     setting `suppression.bounce_limit` decides, as it stands when a bounce comes."""
+    road: RoadChoice | None = None
+    """None is the API."""
+    unclear: Unclear | None = None
+    """Never None where the relay may carry the run: the schema refuses that."""
+
+    @property
+    def roads(self) -> frozenset[Road]:
+        """The roads that a run begins with."""
+        return (self.road or RoadChoice.API).roads
 
     def to_json(self) -> dict[str, Any]:
         """The stored form: set fields only."""
@@ -64,7 +110,9 @@ class Policy:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Policy:
         """Read back what `to_json` stored; fields of other versions are ignored."""
-        return cls(**{name: stored.get(name) for name in cls.__slots__})
+        known = {name: stored.get(name) for name in cls.__slots__}
+        road, unclear = known.pop("road"), known.pop("unclear")
+        return cls(**known, road=RoadChoice(road) if road else None, unclear=Unclear(unclear) if unclear else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +128,10 @@ class Run:
     source: str = ""
     reason: str | None = None
     """Why it is paused, where it paused itself."""
+    roads: frozenset[Road] = frozenset({Road.API})
+    """Which roads may carry it now; they only grow."""
+    expected: int | None = None
+    """How many communications there will be, where its door knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +303,9 @@ class Communication:
     letter: LetterHints | None = None
     replaces: str | None = None
     """The key, in the same run, of the one whose place it takes after a review asked for changes."""
+    only_road: Road | None = None
+    """The one road that it may leave by; None: any of its run's."""
+    sensitivity: Literal["normal", "confidential"] = "normal"
 
     @property
     def content_hash(self) -> str:

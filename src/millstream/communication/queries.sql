@@ -1,13 +1,13 @@
 -- name: open_run<!
 -- Create the run, or do nothing where its key exists.
-INSERT INTO run (key, pool, mode, policy, source)
-VALUES (:key, :pool, :mode, :policy, :source)
+INSERT INTO run (key, pool, mode, policy, source, roads, expected)
+VALUES (:key, :pool, :mode, :policy, :source, :roads, :expected)
 ON CONFLICT (key) DO NOTHING
 RETURNING id;
 
 -- name: find_run^
 -- One run by its key.
-SELECT id, key, state, pool, mode, policy, source, reason FROM run WHERE key = :key;
+SELECT id, key, state, pool, mode, policy, source, reason, roads, expected FROM run WHERE key = :key;
 
 -- name: list_runs
 -- The newest runs first, with what has become of their deliveries.
@@ -49,15 +49,15 @@ WITH incoming AS MATERIALIZED (
     SELECT * FROM json_to_recordset(:rows::json) AS i(
         key text, type text, customer text, template text, version text, locale text, stream text, recipient jsonb,
         copies jsonb, subject text, body_text text, body_html text, documents jsonb, source jsonb, source_hash text,
-        content_hash text, consignment_id bigint, letter jsonb, only_from text, replaces text, needs json,
-        deliveries json, disposition text, reason text, detail text)
+        content_hash text, consignment_id bigint, letter jsonb, only_from text, only_road text, replaces text,
+        sensitivity text, needs json, deliveries json, disposition text, reason text, detail text)
 ), added AS (
     INSERT INTO communication (run_id, key, type, customer, template, version, locale, stream, recipient, copies,
                                subject, body_text, body_html, documents, source, source_hash, content_hash,
-                               consignment_id, letter, replaces)
+                               consignment_id, letter, replaces, sensitivity)
     SELECT :run_id, key, type, customer, template, version, locale, stream, recipient, copies, subject,
            body_text, body_html, documents, source, source_hash, content_hash, consignment_id,
-           nullif(letter, 'null'::jsonb), replaces
+           nullif(letter, 'null'::jsonb), replaces, sensitivity
     FROM incoming
     ON CONFLICT (run_id, key) DO NOTHING
     RETURNING id, key, content_hash
@@ -70,8 +70,8 @@ WITH incoming AS MATERIALIZED (
     WHERE json_array_length(i.needs) > 0
     ORDER BY a.id
 ), owed AS (
-    INSERT INTO delivery (token, communication_id, run_id, address, only_from, disposition, reason, detail)
-    SELECT w.token, a.id, :run_id, w.address, i.only_from,
+    INSERT INTO delivery (token, communication_id, run_id, address, only_from, only_road, disposition, reason, detail)
+    SELECT w.token, a.id, :run_id, w.address, i.only_from, i.only_road,
            CASE WHEN s.stream IS NULL THEN i.disposition ELSE 'held' END,
            CASE WHEN s.stream IS NULL THEN i.reason ELSE 'suppressed' END,
            CASE WHEN s.stream IS NULL THEN i.detail ELSE suppressed_because(s) END

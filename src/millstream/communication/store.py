@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,17 @@ from psycopg_pool import AsyncConnectionPool
 
 from millstream.communication.entries import Added, Known, Reject
 from millstream.communication.errors import IllegalRunChange, RunMismatch, UnknownRun
-from millstream.communication.model import Communication, Hold, Mode, Policy, Recipient, Run, RunState, new_token
+from millstream.communication.model import (
+    Communication,
+    Hold,
+    Mode,
+    Policy,
+    Recipient,
+    Road,
+    Run,
+    RunState,
+    new_token,
+)
 
 queries = aiosql.from_path(Path(__file__).with_name("queries.sql"), "apsycopg", mandatory_parameters=False)
 
@@ -50,31 +60,48 @@ class RunStore:
         pool: the database.
         reviews: for the review room alone. Nobody else opens a run whose key begins like one of its own: a letter in
             the place of a question would be given that question's link, and its reader could answer.
+        settle: fills in the road of a run that asks for none, and what follows a lost reply of the relay.
+        route: the one road of a communication, where the run has several and does not say it itself.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, reviews: bool = False) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[DictRow]],
+        *,
+        reviews: bool = False,
+        settle: Callable[[Policy], Policy] | None = None,
+        route: Callable[[Communication, Run], Road | None] | None = None,
+    ) -> None:
         self._pool = pool
         self._reviews = reviews
+        self._settle = settle
+        self._route = route
 
-    async def open_run(self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str) -> Run:
-        """Create the run of this key, or return it where it exists.
+    async def open_run(
+        self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str, expected: int | None = None
+    ) -> Run:
+        """Create the run of this key, or return it where it exists: as settled then, where now nothing else is asked.
 
         Raises:
             RunMismatch: it exists with another pool, mode or policy, or the key is kept for reviews.
         """
         if key.startswith(REVIEW_RUNS) and not self._reviews:
             raise RunMismatch(f"run keys that begin with {REVIEW_RUNS!r} are kept for mails of reviews; take another")
+        settled = self._settle(policy) if self._settle is not None else policy
         async with self._pool.connection() as conn:
             await queries.open_run(
                 conn,
                 key=key,
                 pool=pool,
                 mode=mode.value,
-                policy=orjson.dumps(policy.to_json()).decode(),
+                policy=orjson.dumps(settled.to_json()).decode(),
                 source=source,
+                roads=sorted(settled.roads),
+                expected=expected,
             )
         run = await self.find(key)
-        if (run.pool, run.mode, run.policy) != (pool, mode, policy):
+        asked = replace(policy, road=policy.road or run.policy.road, unclear=policy.unclear or run.policy.unclear)
+        if (run.pool, run.mode, run.policy) != (pool, mode, asked):
             raise RunMismatch(
                 f"run {key!r} exists with pool {run.pool!r}, mode {run.mode} and policy {run.policy.to_json()}; "
                 "submit with the same, or under another run key"
@@ -100,6 +127,8 @@ class RunStore:
             policy=Policy.from_json(row["policy"]),
             source=row["source"],
             reason=row["reason"],
+            roads=frozenset(Road(road) for road in row["roads"]),
+            expected=row["expected"],
         )
 
     async def known(self, run: Run, keys: Sequence[str]) -> dict[str, Known]:
@@ -110,7 +139,7 @@ class RunStore:
 
     async def add(self, run: Run, communications: Sequence[Communication]) -> Added:
         """Add a batch; keys that the run already has stay as they are."""
-        rows = orjson.dumps([_row(each) for each in communications]).decode()
+        rows = orjson.dumps([_row(each, self._road(each, run)) for each in communications]).decode()
         async with self._pool.connection() as conn:
             done = await queries.add_communications(conn, rows=rows, run_id=run.id, run_key=run.key)
             fresh = frozenset(done["keys"])
@@ -130,6 +159,11 @@ class RunStore:
             kept=kept,
             barred=barred,
         )
+
+    def _road(self, communication: Communication, run: Run) -> Road | None:
+        if communication.only_road is not None or self._route is None or len(run.roads) == 1:
+            return communication.only_road
+        return self._route(communication, run)
 
     async def reject(self, run: Run, rejects: Sequence[Reject]) -> int:
         """Put lines aside; answers how many were not put aside before."""
@@ -202,7 +236,7 @@ class RunStore:
             return [row async for row in queries.list_sightings(conn, token=token)]
 
 
-def _row(communication: Communication) -> dict[str, Any]:
+def _row(communication: Communication, road: Road | None) -> dict[str, Any]:
     hold = communication.hold or _for_review(communication)
     return {
         "key": communication.key,
@@ -224,7 +258,9 @@ def _row(communication: Communication) -> dict[str, Any]:
         "content_hash": communication.content_hash,
         "letter": communication.letter.to_json() if communication.letter else None,
         "only_from": communication.letter.only_from if communication.letter else None,
+        "only_road": road,
         "replaces": communication.replaces,
+        "sensitivity": communication.sensitivity,
         "needs": [need.to_json() for need in communication.needs],
         "deliveries": [
             {"token": new_token(), "address": each.address} for each in (communication.recipient, *communication.copies)

@@ -210,6 +210,11 @@ class DeliverySettings(Section):
         description="draft: the draft is the token, proof against every crash. direct: one call a message, for tenants "
         "that grant only gmail.send; an unclear send is looked up in SENT.",
     )
+    road: Literal["api", "relay", "relay_then_api", "both", "auto"] = Field(
+        default="api",
+        description="By what a run leaves that does not say it itself: the API, the relay, the relay and by the API "
+        "what its day has no room for, whichever is free, or each message by relay.rules.",
+    )
     concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
         default=4, description="Calls in flight of one lane. Gmail's own number is unpublished; 4 is seldom refused."
     )
@@ -253,7 +258,8 @@ class DeliverySettings(Section):
         default=None,
         description="For recovery drills: `point:n` makes the worker kill itself when it passes this point of the "
         "pipeline for the n-th time (before_draft, after_draft_before_commit, after_commit_before_send, "
-        "after_send_before_commit, in_settle).",
+        "after_send_before_commit, in_settle; on the relay before_envelope, after_body_before_commit, "
+        "after_commit_before_dot, after_dot_before_reply, after_reply_before_commit, in_settle).",
     )
 
     def check(self) -> None:

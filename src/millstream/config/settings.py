@@ -19,6 +19,7 @@ from millstream.config.intake import (
     OutputSettings,
 )
 from millstream.config.reading import MailboxSettings, PushSettings, WebSettings
+from millstream.config.relay import RelaySettings
 from millstream.config.review import ReviewSettings
 from millstream.config.sections import (
     ComposerSettings,
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     documents: DocumentsSettings = DocumentsSettings()
     gmail: GmailSettings = GmailSettings()
     senders: SendersSettings = SendersSettings()
+    relay: RelaySettings = RelaySettings()
     limits: LimitsSettings = LimitsSettings()
     delivery: DeliverySettings = DeliverySettings()
     suppression: SuppressionSettings = SuppressionSettings()

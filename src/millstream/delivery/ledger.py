@@ -173,6 +173,8 @@ def _change(grip: Grip, before: Delivery, after: Delivery, attempt: Attempt) -> 
         "history_id": after.history_id,
         "tries": after.tries,
         "uncertain_since": after.uncertain_since,
+        "only_road": after.only_road,
+        "repeats": after.repeats,
         "accepted_at": after.accepted_at,
         "kind": attempt.kind,
         "outcome": attempt.outcome,

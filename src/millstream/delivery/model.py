@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from millstream.communication.model import Road
 from millstream.delivery.errors import IllegalTransition
 from millstream.gmail.errors import Effect
 
@@ -37,6 +38,18 @@ TRANSITIONS: dict[Disposition, frozenset[Disposition]] = {
 }
 
 FINAL = frozenset({D.CANCELLED})
+
+_RELAY = "relay:"
+
+
+def lane_name(address: str, road: Road) -> str:
+    """The name of a mailbox's lane on a road: a mailbox may have one on each (docs/decisions/0028)."""
+    return _RELAY + address if road is Road.RELAY else address
+
+
+def lane_address(name: str) -> str:
+    """The address of a lane's mailbox."""
+    return name.removeprefix(_RELAY)
 
 
 class Kind(StrEnum):
@@ -87,6 +100,9 @@ class Delivery:
     tries: int = 0
     uncertain_since: datetime | None = None
     accepted_at: datetime | None = None
+    only_road: Road | None = None
+    repeats: int = 0
+    """How often it was sent again after a lost reply of the relay."""
 
     def _move(self, to: Disposition, **changes: object) -> Delivery:
         if to not in TRANSITIONS[self.disposition]:
@@ -98,12 +114,39 @@ class Delivery:
         to = D.SENDING if release else D.DRAFTED
         return self._move(to, draft_id=draft_id, thread_id=thread_id, history_id=history_id, reason=None, detail=None)
 
-    def sending(self, *, history_id: int | None = None) -> Delivery:
-        """A send is about to be called; evidence of it will lie after `history_id`."""
-        return self._move(D.SENDING, history_id=history_id or self.history_id, reason=None, detail=None)
+    def sending(self, *, history_id: int | None = None, rfc822_id: str | None = None) -> Delivery:
+        """A send is about to be called; evidence of it will lie after `history_id`, or under our own `rfc822_id`."""
+        return self._move(
+            D.SENDING,
+            history_id=history_id or self.history_id,
+            rfc822_id=rfc822_id or self.rfc822_id,
+            reason=None,
+            detail=None,
+        )
 
-    def accepted(self, message_id: str, thread_id: str, at: datetime, *, rfc822_id: str | None = None) -> Delivery:
-        """Gmail has it; `rfc822_id` is the Message-ID that the recipient sees, where it is known."""
+    def again(self, *, due_at: datetime) -> Delivery:
+        """It may have been sent, and is sent again by the relay under the same Message-ID: its run says so."""
+        if self.rfc822_id is None:
+            raise IllegalTransition(f"delivery {self.token} has no Message-ID of ours to be sent again under")
+        return self._move(
+            D.QUEUED,
+            due_at=due_at,
+            reason=None,
+            detail=None,
+            mailbox=None,
+            epoch=None,
+            uncertain_since=None,
+            only_road=Road.RELAY,
+            repeats=self.repeats + 1,
+        )
+
+    def accepted(
+        self, message_id: str, thread_id: str | None, at: datetime, *, rfc822_id: str | None = None
+    ) -> Delivery:
+        """Gmail has it; `rfc822_id` is the Message-ID that the recipient sees, where it is known.
+
+        The relay has neither thread nor message id: there `message_id` is our own Message-ID.
+        """
         return self._move(
             D.ACCEPTED,
             message_id=message_id,

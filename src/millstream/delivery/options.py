@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from millstream.communication.model import Road
 from millstream.quota import Limits
 
 UNREACHABLE = ("token_dead", "mail_service_off", "forbidden")
@@ -20,6 +21,18 @@ class Point(StrEnum):
     AFTER_COMMIT_BEFORE_SEND = "after_commit_before_send"
     AFTER_SEND_BEFORE_COMMIT = "after_send_before_commit"
     IN_SETTLE = "in_settle"
+    BEFORE_ENVELOPE = "before_envelope"
+    AFTER_BODY_BEFORE_COMMIT = "after_body_before_commit"
+    AFTER_COMMIT_BEFORE_DOT = "after_commit_before_dot"
+    AFTER_DOT_BEFORE_REPLY = "after_dot_before_reply"
+    AFTER_REPLY_BEFORE_COMMIT = "after_reply_before_commit"
+
+
+def points_of(road: Road) -> tuple[Point, ...]:
+    """The points that a delivery on this road passes."""
+    if road is Road.API:
+        return tuple(Point)[:5]
+    return (*tuple(Point)[5:], Point.IN_SETTLE)
 
 
 @dataclass(frozen=True, slots=True)

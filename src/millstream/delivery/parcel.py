@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Protocol
 
-from millstream.communication.model import ANSWER_LINK, Document, LetterHints, Mode, Policy, Recipient
+from millstream.communication.model import ANSWER_LINK, Document, LetterHints, Mode, Policy, Recipient, Road
 from millstream.delivery.errors import NoAnswerPage
 from millstream.delivery.model import Delivery, Disposition
 from millstream.delivery.options import DeliveryOptions
@@ -58,7 +58,9 @@ class Parcel:
 
 def delivery_of(row: Mapping[str, Any]) -> Delivery:
     """A delivery from a row of the ledger."""
-    return Delivery(disposition=Disposition(row["disposition"]), **{name: row[name] for name in _COLUMNS})
+    columns = {name: row[name] for name in _COLUMNS}
+    columns["only_road"] = Road(row["only_road"]) if row["only_road"] else None
+    return Delivery(disposition=Disposition(row["disposition"]), **columns)
 
 
 def parcel_of(row: Mapping[str, Any]) -> Parcel:

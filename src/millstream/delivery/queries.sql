@@ -6,7 +6,7 @@ WITH change AS MATERIALIZED (
         id bigint, version integer, lane text, lane_epoch bigint, was text, token text,
         disposition text, reason text, detail text, due_at timestamptz, mailbox text, epoch bigint,
         draft_id text, thread_id text, message_id text, rfc822_id text, history_id bigint, tries integer,
-        uncertain_since timestamptz, accepted_at timestamptz,
+        uncertain_since timestamptz, accepted_at timestamptz, only_road text, repeats integer,
         kind text, outcome text, effect text, units integer, bytes bigint, evidence text)
 ), fence AS MATERIALIZED (
     SELECT mailbox, epoch FROM lane WHERE mailbox IN (SELECT lane FROM change) ORDER BY mailbox FOR SHARE
@@ -15,7 +15,7 @@ WITH change AS MATERIALIZED (
         disposition = c.disposition, reason = c.reason, detail = c.detail, due_at = c.due_at, mailbox = c.mailbox,
         epoch = c.epoch, draft_id = c.draft_id, thread_id = c.thread_id, message_id = c.message_id,
         rfc822_id = c.rfc822_id, history_id = c.history_id, tries = c.tries, uncertain_since = c.uncertain_since,
-        accepted_at = c.accepted_at,
+        accepted_at = c.accepted_at, only_road = c.only_road, repeats = c.repeats,
         version = c.version, changed_at = now()
     FROM change c JOIN fence f ON f.mailbox = c.lane AND f.epoch = c.lane_epoch
     WHERE d.id = c.id AND d.version = c.version - 1
@@ -58,7 +58,7 @@ UPDATE lane SET epoch = epoch + 1, holder = :holder, heartbeat_at = now(),
     reason = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE reason END,
     until = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE until END
 WHERE mailbox = :mailbox
-RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, strays_at;
+RETURNING mailbox, pool, state, reason, until, resume_at, epoch, history_id, strays_at, road, address;
 
 -- name: leave_lane!
 -- A lane that ends in order leaves no draft behind that nobody knows.
@@ -148,7 +148,7 @@ ORDER BY l.mailbox;
 -- What this lane holds and is due, without what it has in hand; and why something of it must not leave any more.
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
-       c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       d.only_road, d.repeats, c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        c.letter,
        r.mode, r.policy,
        (SELECT suppressed_because(s) FROM suppression s
@@ -190,7 +190,7 @@ WITH next AS (
 )
 SELECT d.id, d.token, d.run_id, d.disposition, d.version, d.due_at, d.mailbox, d.epoch, d.reason, d.detail, d.draft_id,
        d.thread_id, d.message_id, d.rfc822_id, d.history_id, d.tries, d.uncertain_since, d.accepted_at,
-       c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
+       d.only_road, d.repeats, c.recipient, c.copies, d.address, c.subject, c.body_text, c.body_html, c.documents, c.locale, c.stream, c.type,
        c.letter,
        r.mode, r.policy
 FROM claimed d JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id
@@ -280,7 +280,7 @@ SELECT count(*) AS freed FROM freed;
 -- name: current^
 -- A delivery as it stands.
 SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, detail, draft_id, thread_id, message_id,
-       rfc822_id, history_id, tries, uncertain_since, accepted_at
+       rfc822_id, history_id, tries, uncertain_since, accepted_at, only_road, repeats
 FROM delivery WHERE id = :id;
 
 -- name: project_spent^

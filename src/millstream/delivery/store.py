@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from millstream.communication.model import RunState
+from millstream.communication.model import Road, RunState
 from millstream.delivery.errors import StaleEpoch, UnknownDelivery, UnknownMailbox
 from millstream.delivery.ledger import Grip, queries
-from millstream.delivery.model import Delivery
+from millstream.delivery.model import Delivery, lane_name
 from millstream.delivery.options import UNREACHABLE
 from millstream.delivery.parcel import Parcel, delivery_of, parcel_of
 from millstream.storage.pool import Connection, Pool, persist
@@ -30,6 +30,9 @@ class LaneRow:
     epoch: int
     history_id: int | None
     strays_at: datetime | None
+    road: Road = Road.API
+    address: str = ""
+    """The mailbox; a relay's lane has another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,25 @@ class LaneStore(Statements):
     def __init__(self, pool: Pool, *, patience: float = 600.0) -> None:
         super().__init__(pool, patience=patience)
 
-    async def register(self, pools: Mapping[str, Iterable[str]], *, retire: bool = False) -> None:
-        """Give every sender mailbox of every pool its lane; with `retire` lanes of others claim nothing any more."""
+    async def register(
+        self,
+        pools: Mapping[str, Iterable[str]],
+        *,
+        relay: Mapping[str, Iterable[str]] | None = None,
+        retire: bool = False,
+    ) -> None:
+        """Give every sender mailbox of every pool its lane; with `retire` lanes of others claim nothing any more.
+
+        `relay` are the pools of the relay's users: each gets a lane of its own, also where it has one on the API.
+        """
+        lanes = [(lane_name(each, Road.API), pool) for pool, mailboxes in pools.items() for each in mailboxes]
+        lanes += [(lane_name(each, Road.RELAY), pool) for pool, users in (relay or {}).items() for each in users]
 
         async def work(conn: Connection) -> None:
-            for pool, mailboxes in pools.items():
-                for mailbox in mailboxes:
-                    await queries.register_lane(conn, mailbox=mailbox, pool=pool)
+            for mailbox, pool in lanes:
+                await queries.register_lane(conn, mailbox=mailbox, pool=pool)
             if retire:
-                known = [mailbox for mailboxes in pools.values() for mailbox in mailboxes]
-                await queries.retire_lanes(conn, mailboxes=known)
+                await queries.retire_lanes(conn, mailboxes=[mailbox for mailbox, _ in lanes])
 
         await persist(self._pool, work, give_up_after=self._patience)
 
@@ -73,7 +85,7 @@ class LaneStore(Statements):
         row = await self._one(queries.take_lane.sql, {"mailbox": mailbox, "holder": holder})
         if row is None:
             raise UnknownMailbox(f"no lane has the mailbox {mailbox!r}; `millstream mailbox list` shows them")
-        return LaneRow(**row)
+        return LaneRow(**{**row, "road": Road(row["road"])})
 
     async def leave(self, grip: Grip) -> None:
         """End in order."""

@@ -23,6 +23,10 @@ _RATES: Final = frozenset(
         "messages_per_day",
         "recipients_per_day",
         "upload_bytes_per_day",
+        "relay_messages_per_day",
+        "relay_recipients_per_user_day",
+        "relay_recipients_per_period",
+        "relay_recipients_per_day",
     }
 )
 _SIZE = re.compile(r"\s*([0-9]+(?:_[0-9]+)*)\s*(|B|kB|KiB|MB|MiB)\s*")
@@ -48,6 +52,9 @@ class Limits:
     Rates in units count per minute or day; ``messages_per_day``, ``recipients_per_day`` and
     ``upload_bytes_per_day`` hold for one mailbox over a rolling 24 hours. ``warm_up`` is the message budget
     of a mailbox by its age in days. ``costs`` are quota units by Gmail method name (``drafts.create``).
+
+    Those of the SMTP relay begin with ``relay_``: messages and recipients of one registered user over 24 hours,
+    recipients of the whole organisation over a period and over 24 hours, recipients of one transaction.
     """
 
     preset_name: str
@@ -60,6 +67,11 @@ class Limits:
     max_upload_bytes: int
     max_message_bytes: int
     concurrency: int
+    relay_messages_per_day: Rate | None
+    relay_recipients_per_user_day: Rate | None
+    relay_recipients_per_period: Rate | None
+    relay_recipients_per_day: Rate | None
+    relay_recipients_per_transaction: int
     warm_up: tuple[int, ...]
     costs: Mapping[str, int]
 
