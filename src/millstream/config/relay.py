@@ -110,6 +110,7 @@ class RelaySettings(Section):
         description="What follows where the reply to a message's end was lost, so that it may have been sent. hold: a "
         "person decides. again: it is sent again under the same Message-ID; Gmail and many others drop the second, "
         "Exchange shows both. Must be said where `host` is set; `run submit --unclear` says it for one run.",
+        json_schema_extra={"example": '"hold"'},
     )
     again_after_seconds: PositiveFloat = Field(
         default=60.0, description="How long after a lost reply the message is sent again, with unclear = again."
