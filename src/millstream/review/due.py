@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from millstream.log import get_logger
 from millstream.review.desk import ReviewDesk
+from millstream.review.mailing import PUT_ASIDE
 from millstream.review.model import Undeliverable
 from millstream.review.store import queries
 from millstream.storage.errors import DatabaseError
@@ -15,6 +16,7 @@ from millstream.storage.pool import Connection, Pool, transaction
 log = get_logger(__name__)
 
 BOUNCED: Final = "delivery.bounced"
+_ASKING: Final = frozenset({"ask", "climb", "bundle"})
 _PORTION: Final = 50
 """Reviews in one transaction: the audit chain is locked for as long as one takes."""
 _ROUNDS: Final = 40
@@ -26,11 +28,11 @@ class BouncedEvent(Protocol):
 
     @property
     def subject(self) -> str:
-        """`delivery:<token>`."""
+        """`delivery:<token>`, or `review_mail:<id>`."""
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """What the delivery room wrote: bounce, suppressed, status, diagnostic."""
+        """What the delivery room wrote: bounce, suppressed, status, diagnostic; or mail, error."""
 
 
 class Due:
@@ -63,7 +65,7 @@ class Due:
         return done
 
     async def lost(self) -> int:
-        """Find questions that were stopped before they reached anybody: a suppressed address, a refusal by Gmail.
+        """Find mails that were stopped before they reached anybody: a suppressed address, a refusal by Gmail.
 
         Raises:
             DatabaseError: the database is away; what was done before stays so.
@@ -74,7 +76,16 @@ class Due:
             why = ": ".join(filter(None, (row["reason"], row["detail"]))) or "the question was not sent"
             async with transaction(self._pool) as conn:
                 await self._desk.apply(conn, row["review_id"], Undeliverable(row["address"], why))
-        return len(rows)
+        return len(rows) + await self._stopped_words()
+
+    async def _stopped_words(self) -> int:
+        """Reminders and news that were stopped."""
+        async with transaction(self._pool) as conn:
+            words = [row async for row in queries.stopped_words(conn, most=self._portion)]
+            for row in words:
+                why = row["error"] or "it was not sent"
+                await self._desk.lose_word(conn, row["review_id"], address=row["address"], kind=row["kind"], why=why)
+        return len(words)
 
     async def _singly(self) -> int:
         for count in range(self._portion):
@@ -107,4 +118,15 @@ def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, BouncedEvent]
         for row in found:
             await desk.apply(conn, row["review_id"], Undeliverable(row["address"], why or "the mail came back"))
 
-    return {BOUNCED: bounced}
+    async def put_aside(conn: Connection, event: BouncedEvent) -> None:
+        facts = event.payload
+        found = [row async for row in queries.cases_of_mail(conn, mail=facts.get("mail"))]
+        await desk.lock(conn, [row["review_id"] for row in found])
+        why = f"the mail cannot be written: {facts.get('error') or 'nobody knows why'}"
+        for row in found:
+            if row["kind"] in _ASKING:
+                await desk.apply(conn, row["review_id"], Undeliverable(row["address"], why))
+            else:
+                await desk.lose_word(conn, row["review_id"], address=row["address"], kind=row["kind"], why=why)
+
+    return {BOUNCED: bounced, PUT_ASIDE: put_aside}

@@ -43,6 +43,8 @@ log = get_logger(__name__)
 TICK: Final = 0.25
 TYPE: Final = "review"
 STREAM: Final = "review"
+PUT_ASIDE: Final = "review.mail_put_aside"
+"""The event of a mail that was tried often enough: subject `review_mail:<id>`, payload mail, error."""
 RUN_POLICY: Final = Policy(bounce_limit=1.0)
 """One reviewer's address that bounces stops no other's question."""
 _MOST: Final = 8
@@ -92,6 +94,7 @@ class Mailing(Statements):
             DatabaseError: the database did not come back.
         """
         seen = 0
+        await self._do(queries.full_bundles.sql, {})
         while True:
             values = {"holder": self._holder, "most": _MOST, "seconds": self._options.lease}
             rows = await self._all(queries.claim.sql, values)
@@ -192,15 +195,23 @@ class Mailing(Statements):
         tries = row["tries"] + 1
         gap = None if tries >= self._options.most_tries else min(2.0**tries, _LONGEST_GAP)
         log.warning("review.mail_failed", mail=row["id"], tries=tries, again=gap is not None, error=str(error))
-        await self._tried(row["id"], f"{type(error).__name__}: {error}", gap)
+        failure = f"{type(error).__name__}: {error}"
+        if gap is not None:
+            await self._tried(row["id"], failure, gap)
+            return
+        values = {"mail": row["id"], "failure": _legible(failure), "kind": PUT_ASIDE, "holder": self._holder}
+        await self._do(queries.put_aside.sql, values)
 
     async def _tried(self, mail: int, failure: str, seconds: float | None) -> None:
-        legible = failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
-        values = {"mail": mail, "failure": legible, "seconds": seconds, "holder": self._holder}
+        values = {"mail": mail, "failure": _legible(failure), "seconds": seconds, "holder": self._holder}
         await self._do(queries.tried.sql, values)
 
     async def _put_off(self, mail: int, seconds: float) -> None:
         await self._do(queries.put_off.sql, {"mail": mail, "seconds": seconds, "holder": self._holder})
+
+
+def _legible(failure: str) -> str:
+    return failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
 
 
 def zones_of(calendars: Mapping[str, Calendar]) -> render.Zones:
