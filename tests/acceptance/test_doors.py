@@ -34,6 +34,7 @@ async def test_a_batch_job_comes_in_by_each_door(bare_stage: Stage, door: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(700)  # the suite's own would end it before `within` does
 @pytest.mark.parametrize("door", DOORS)
 async def test_two_thousand_by_each_door_in_a_storm(bare_stage: Stage, door: str) -> None:
     outcome = await _once(bare_stage, door, 2_000, "--faults", "--seed", "5", within=600)

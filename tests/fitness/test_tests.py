@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,20 @@ def test_no_test_sleeps_for_a_fixed_time(programs: tuple[Any, ...]) -> None:
 
 def test_test_folders_are_no_packages(root: Path) -> None:
     assert list((root / "tests").rglob("__init__.py")) == []
+
+
+def test_what_tests_share_has_a_name_of_its_own(programs: tuple[Any, ...]) -> None:
+    """Folders run together: of two modules with one name the second is never read."""
+    helpers = [
+        each.path for each in programs if each.place.startswith("tests/") and not each.path.stem.startswith("test_")
+    ]
+    names = [path.stem for path in helpers if path.stem != "conftest"]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    conftests = [
+        f"{module.place}:{node.lineno}"
+        for module in programs
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.ImportFrom) and node.module == "conftest")
+        or (isinstance(node, ast.Import) and any(each.name == "conftest" for each in node.names))
+    ]
+    assert (twice, conftests) == ([], [])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from millstream.app.house import House
+from millstream.app.reading_options import reading_options
 from millstream.app.review import open_desk, review_drill, review_options, reviews_on
 from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
 from millstream.gmail import Gmail
+from millstream.gmail.client import MailboxClient
+from millstream.mailbox.meter import ReadingMeter, project_window
 from millstream.review import due
 from millstream.review.gathering import Gathering, GatheringOptions
 from millstream.review.mailing import TICK as MAILING_TICK
@@ -66,7 +70,7 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
         calendars=desk.book.calendars,
         mode=Mode(house.settings.delivery.mode),
     )
-    papers = Papers(house.pool, house.documents, gmail.mailbox)
+    papers = Papers(house.pool, house.documents, metered(house, gmail))
     replies = Replies(desk, options.languages)
     what_is_due = due.Due(house.pool, desk)
     sweeps = (
@@ -82,6 +86,23 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
         yield Reviewing(
             (*sweeps, *looks), (due.listeners(desk), replies.listeners(), steps.listeners(), gathering.listeners())
         )
+
+
+def metered(house: House, gmail: Gmail) -> Callable[[str], MailboxClient]:
+    """Mailboxes whose lanes leave room for each call before it is made; what they always leave is the reading's."""
+    options = replace(reading_options(house.settings), beside=1)
+    project = project_window(options.limits, options.project_share)
+    meters: dict[str, ReadingMeter] = {}
+
+    def mailbox(address: str) -> MailboxClient:
+        meter = meters.get(address)
+        if meter is None:
+            announce = partial(house.mailboxes.announce, address)
+            meter = meters[address] = ReadingMeter(options, project, announce=announce)
+            meter.share_with(lane=True)
+        return gmail.mailbox(address, meter)
+
+    return mailbox
 
 
 def _carrying(house: House) -> Sweep:

@@ -28,6 +28,7 @@ from millstream.review.model import (
     NewContent,
     Note,
     Overruled,
+    Raise,
     Reassigned,
     Refusal,
     Review,
@@ -250,6 +251,19 @@ class ReviewDesk:
         about = {"address": values["address"], "what": facts.get("what", ""), "why": facts.get("why", "")}
         entry = _entry("told" if kind == "tell" else kind, review_id, about, actor=ACTOR)
         await queries.audit(conn, entries=dumps([entry]))
+
+    async def lose_word(self, conn: Connection, review_id: int, *, address: str, kind: str, why: str) -> None:
+        """Note that a mail that asks nothing did not reach its reader, and raise `review.undeliverable`.
+
+        Raises:
+            UnknownReview: no review has the number.
+        """
+        review = await self.find(conn, review_id)
+        facts = {"address": legible(address), "mail": kind, "round": review.round, "error": legible(why)}
+        action = f"tell them another way; what it was about stands in `millstream review show {review_id}`"
+        row = store.event_row(review, Raise("undeliverable", {**facts, "action": action}))
+        await queries.raise_event(conn, kind=row["kind"], subject=row["subject"], payload=dumps(row["payload"]))
+        await queries.audit(conn, entries=dumps([_entry("undeliverable", review_id, facts, actor=ACTOR)]))
 
     async def note_step(
         self, conn: Connection, review_id: int, state: StepState, facts: Mapping[str, Any], *, actor: str = ACTOR

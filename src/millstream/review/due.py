@@ -65,7 +65,7 @@ class Due:
         return done
 
     async def lost(self) -> int:
-        """Find questions that were stopped before they reached anybody: a suppressed address, a refusal by Gmail.
+        """Find mails that were stopped before they reached anybody: a suppressed address, a refusal by Gmail.
 
         Raises:
             DatabaseError: the database is away; what was done before stays so.
@@ -81,7 +81,24 @@ class Due:
                 raise
             except Exception:
                 log.exception("review.lost_failed", review=row["review_id"])
-        return len(rows)
+        return len(rows) + await self._stopped_words()
+
+    async def _stopped_words(self) -> int:
+        """Reminders and news that were stopped."""
+        async with transaction(self._pool) as conn:
+            words = [row async for row in queries.stopped_words(conn, most=self._portion)]
+            for row in words:
+                number, why = row["review_id"], row["error"] or "it was not sent"
+                try:
+                    async with conn.transaction():
+                        await self._desk.lose_word(conn, number, address=row["address"], kind=row["kind"], why=why)
+                except DatabaseError:
+                    raise
+                except Exception:
+                    if conn.closed:
+                        raise
+                    log.exception("review.lost_failed", review=number)
+        return len(words)
 
     async def _singly(self) -> int:
         for count in range(self._portion):
@@ -116,12 +133,17 @@ def listeners(desk: ReviewDesk) -> dict[str, Callable[[Connection, Event], Await
 
     async def mail_lost(conn: Connection, event: Event) -> None:
         facts, number = event.payload, event.subject.removeprefix("review:")
-        if facts.get("kind") not in _ASKING or not (number.isascii() and number.isdigit()):
+        if not (number.isascii() and number.isdigit()):
             return
-        await desk.lock(conn, [int(number)])
-        review = (await desk.stored(conn, int(number))).review
+        review_id, address, kind = int(number), str(facts.get("address")), str(facts.get("kind"))
+        if kind not in _ASKING:
+            why = f"it could not be written: {facts.get('error')}"
+            await desk.lose_word(conn, review_id, address=address, kind=kind, why=why)
+            return
+        await desk.lock(conn, [review_id])
+        review = (await desk.stored(conn, review_id)).review
         if review.round == facts.get("round"):
             why = f"the question could not be written: {facts.get('error')}"
-            await desk.apply(conn, int(number), Undeliverable(str(facts.get("address")), why))
+            await desk.apply(conn, review_id, Undeliverable(address, why))
 
     return {BOUNCED: bounced, MAIL_LOST: mail_lost}

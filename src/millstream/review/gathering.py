@@ -220,8 +220,8 @@ class Gathering:
     async def _ask_about_run(self, run_id: int, policy: str) -> bool:
         async with transaction(self._pool) as conn:
             run = await queries.take_run(conn, run_id=run_id)
-            if run is None:
-                return False
+            if run is None or not (await queries.any_unseen(conn, run_id=run_id, policy=policy))["unseen"]:
+                return False  # another process asks, or has asked since
             found = await queries.open_review(conn, kind=SubjectKind.RUN.value, ref=run["key"], policy=policy)
             subject, content = await self._run_content(conn, run, policy, found["id"] if found else None, unseen=True)
             review_id = await self._open(conn, policy, subject, content)

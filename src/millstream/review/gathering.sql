@@ -40,6 +40,11 @@ ORDER BY g.run_id, g.policy;
 -- One of them, unless another process has it.
 SELECT id, key, source FROM run WHERE id = :run_id FOR NO KEY UPDATE SKIP LOCKED;
 
+-- name: any_unseen^
+-- Whether a run, once it is taken, still has something that nobody was asked about.
+SELECT EXISTS (SELECT FROM hold h JOIN communication c ON c.id = h.communication_id
+    WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL) AS unseen;
+
 -- name: run_content^
 -- What of a run waits for one policy, and the hash of all of it: of those nobody was asked about, and those of a review.
 SELECT count(*) AS communications, coalesce(array_agg(DISTINCT c.type), '{}') AS types,

@@ -104,6 +104,7 @@ class Mailing(Statements):
             DatabaseError: the database did not come back.
         """
         seen = 0
+        await self._do(queries.full_bundles.sql, {})
         while True:
             values = {"holder": self._holder, "most": _MOST, "seconds": self._options.lease}
             rows = await self._all(queries.claim.sql, values)
@@ -219,6 +220,10 @@ class Mailing(Statements):
         await self._do(queries.put_off.sql, {"mail": mail, "seconds": seconds, "holder": self._holder})
 
 
+def _legible(failure: str) -> str:
+    return failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
+
+
 def zones_of(calendars: Mapping[str, Calendar]) -> render.Zones:
     """Time zones by calendars' names; UTC for `always` and for a calendar that is no more."""
 
@@ -257,10 +262,6 @@ def _communication(mail: Mail, written: RenderedMail, shown: list[Shown], letter
         source={"reviews": [case.id for case in mail.cases], "kind": mail.kind},
         letter=letter,
     )
-
-
-def _legible(failure: str) -> str:
-    return failure.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
 
 
 def _of(mail: Mail) -> dict[str, Any]:

@@ -84,11 +84,23 @@ SELECT 'review.mail_lost', 'review:' || c.review_id, jsonb_build_object('mail', 
     'address', gone.address, 'round', c.round, 'error', :failure::text)
 FROM gone JOIN review_mail_case c ON c.mail_id = gone.id ORDER BY c.number;
 
--- name: others_waiting^
--- The asks that wait for a bundle with this one: same person, same policy.
-SELECT count(*) AS asks FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id JOIN review r ON r.id = c.review_id
-WHERE m.address = :address AND m.kind = 'ask' AND m.due_at IS NOT NULL AND m.token IS NULL AND r.policy = :policy
-  AND m.tries = 0;
+-- name: full_bundles!
+-- Where as many asks wait for each other as one mail takes, the first of each so many is due now, and takes the others.
+WITH waiting AS MATERIALIZED (
+    SELECT DISTINCT m.address, r.policy, (r.terms #>> '{mail,bundle,most}')::integer AS most
+    FROM review_mail m JOIN review_mail_case c ON c.mail_id = m.id JOIN review r ON r.id = c.review_id
+    WHERE m.due_at > now() AND m.kind = 'ask' AND m.token IS NULL AND m.tries = 0
+      AND r.terms #> '{mail,bundle,most}' IS NOT NULL
+), placed AS (
+    SELECT m.id, w.most, row_number() OVER (PARTITION BY m.address, w.policy, w.most ORDER BY m.id) AS place,
+           count(*) OVER (PARTITION BY m.address, w.policy, w.most) AS asks
+    FROM waiting w JOIN review_mail m USING (address) JOIN review_mail_case c ON c.mail_id = m.id
+    JOIN review r ON r.id = c.review_id AND r.policy = w.policy
+    WHERE m.due_at IS NOT NULL AND m.kind = 'ask' AND m.token IS NULL AND m.tries = 0
+)
+UPDATE review_mail m SET due_at = now() FROM placed p
+WHERE m.id = p.id AND p.place <= p.asks - mod(p.asks, p.most) AND mod(p.place - 1, p.most) = 0
+  AND m.due_at > now() AND m.token IS NULL;
 
 -- name: bundle^
 -- Asks to one person under one policy become one mail: the oldest takes the cases of the others.

@@ -242,6 +242,12 @@ class Moves:
                 self._delegate()
             elif timer is reminders[-1]:
                 self._remind(timer.n)
+        self._spare()
+
+    def _spare(self) -> None:
+        """Whoever is climbed to reads there all that a reminder or the deadline would tell in the same moment."""
+        climbed = {each.seat.address for each in self._follows if isinstance(each, Climb)}
+        self._follows = [each for each in self._follows if not _said_by_climb(each, climbed)]
 
     def _remind(self, n: int) -> None:
         waiting = self.review.waiting()
@@ -398,6 +404,14 @@ class Moves:
 
     def _drop(self, timer: Timer) -> None:
         self.review = replace(self.review, agenda=tuple(each for each in self.review.agenda if each != timer))
+
+
+def _said_by_climb(follows: Consequence, climbed: Collection[str]) -> bool:
+    match follows:
+        case Remind(seat=seat) | Tell(seat=seat, what="overdue"):
+            return seat.address in climbed
+        case _:
+            return False
 
 
 def _once(seats: Iterable[Seat], *, without: Collection[str]) -> list[Seat]:

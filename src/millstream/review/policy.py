@@ -7,7 +7,7 @@ files make one book. docs/reference/policies.md is made from these models.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from fnmatch import fnmatchcase
@@ -368,6 +368,11 @@ class PolicyBook:
 
 
 EMPTY = PolicyBook({}, {}, {}, (), {})
+
+
+def understood_in(policies: Iterable[Policy], default: Sequence[str]) -> tuple[str, ...]:
+    """The languages in which an answer to all of these is read; `default` where a policy names none."""
+    return tuple(dict.fromkeys(language for each in policies for language in each.mail.languages or default))
 
 
 @dataclass(frozen=True, slots=True)

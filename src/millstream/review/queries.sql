@@ -155,6 +155,24 @@ JOIN review_mail_case c ON c.mail_id = m.id
 JOIN review_seat s ON s.id = c.seat_id AND s.state = 'waiting' AND s.address = m.address
 WHERE starts_with(r.key, 'reviews/') ORDER BY c.review_id LIMIT :most;
 
+-- name: stopped_words
+-- Other mails that were stopped on their way; each is told of once.
+WITH stopped AS (
+    UPDATE review_mail m SET failure = 'stopped: ' || d.error
+    FROM (SELECT m.id, concat_ws(': ', d.reason, d.detail) AS error
+          FROM run r JOIN delivery d ON d.run_id = r.id AND d.disposition IN ('held', 'failed')
+          JOIN review_mail m ON m.token = d.token AND m.kind IN ('remind', 'tell', 'question') AND m.failure IS NULL
+          WHERE starts_with(r.key, 'reviews/') ORDER BY m.id LIMIT :most FOR UPDATE OF m SKIP LOCKED) d
+    WHERE m.id = d.id
+    RETURNING m.id, m.kind, m.address, d.error
+)
+SELECT s.kind, s.address, s.error, c.review_id FROM stopped s JOIN review_mail_case c ON c.mail_id = s.id
+ORDER BY c.review_id;
+
+-- name: raise_event!
+-- Something that other rooms are told of.
+INSERT INTO event (kind, subject, payload) VALUES (:kind, :subject, :payload::jsonb);
+
 -- name: list_reviews
 -- Reviews for people, the newest first.
 SELECT r.id, r.policy, r.kind, r.domain, r.ref, r.name, r.state, r.round, r.stage, r.hash, r.asked_at, r.deadline,

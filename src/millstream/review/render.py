@@ -18,6 +18,7 @@ from millstream.composer.notice import Notices, Words, review_notices
 from millstream.review import amp, markup
 from millstream.review.asked import Case, Mail, Outcome, Sitter, outcome_of
 from millstream.review.model import How, SeatState, Verdict
+from millstream.review.policy import understood_in
 from millstream.review.showing import Line, Shown, fact_label
 
 ASKING: Final = frozenset({"ask", "remind", "climb", "bundle"})
@@ -313,7 +314,7 @@ class _Writer:
 
     def _answer_words(self) -> Mapping[str, str]:
         """The words that count: in the reader's language where it is understood, else in one that is."""
-        understood = self._first.policy.mail.languages or self._offer.languages
+        understood = understood_in((case.policy for case in self._mail.cases), self._offer.languages)
         own = self._words.language
         language = own if own in understood or not understood else understood[0]
         texts = review_notices().words(language).texts

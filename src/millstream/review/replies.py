@@ -21,7 +21,7 @@ from millstream.review.desk import ReviewDesk
 from millstream.review.limits import needs_sign_in
 from millstream.review.model import Answered, How, Review, Seat, SeatState, State, Understood, Verdict
 from millstream.review.moves import told_of
-from millstream.review.policy import Policy
+from millstream.review.policy import Policy, understood_in
 from millstream.review.ports import Uncounted, Understands
 from millstream.review.reading import MOST, afterthought, understand
 from millstream.review.writing import below, without_name, without_ours
@@ -237,7 +237,7 @@ class Replies:
 
     async def _of_asked(self, conn: Connection, reply: Reply, sat: Sequence[_Sat]) -> None:
         first = sat[0]
-        languages = first.policy.mail.languages or self._languages
+        languages = understood_in((each.policy for each in sat), self._languages)
         understood = self._understood(reply, first, languages)
         over = [each for each in sat if each.case.round != each.review.round or each.review.state is not State.OPEN]
         for each in over:

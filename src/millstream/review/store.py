@@ -113,7 +113,7 @@ def _collect(change: Change, records: dict[str, list[dict[str, Any]]]) -> None:
         records["answers"].append(_answer_row(after, given))
     if decision is not None:
         records["decisions"].append(_decision_row(after, decision))
-    records["events"] += [_event_row(change, each) for each in change.follows if isinstance(each, Raise)]
+    records["events"] += [event_row(after, each) for each in change.follows if isinstance(each, Raise)]
     for mail in _mails(change):
         records["mails"].append({"n": len(records["mails"]) + 1, "review_id": after.id, **mail})
 
@@ -175,8 +175,8 @@ def _decision_row(review: Review, decision: Decision) -> dict[str, Any]:
     return {"review_id": review.id, **row, "words": decision.text, "votes": list(decision.votes)}
 
 
-def _event_row(change: Change, raised: Raise) -> dict[str, Any]:
-    review = change.after
+def event_row(review: Review, raised: Raise) -> dict[str, Any]:
+    """An event for other rooms, with what they need to know of the review."""
     about = {
         "review": review.id,
         "policy": review.policy,

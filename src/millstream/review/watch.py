@@ -9,7 +9,7 @@ open one has asked Exstream for nothing yet, and it is looked at again under its
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +54,6 @@ _DOMAINS_EVERY = 300.0
 _AGAIN = 60.0
 _IN_A_ROW = 3
 """So many things in a row that Exstream has no clear answer about: it is away, and not they are broken."""
-_LISTS = frozenset({"resources.list", "flow-steps.list"})
 _ENOUGH = 40
 """Characters of one of our comments by which it is known again, should Exstream keep no more of it."""
 _KINDS = (SubjectKind.RESOURCE, SubjectKind.FLOW_STEP)
@@ -100,6 +99,7 @@ class Watch:
         watched: reads what waits there.
         levels: is told who approves in which domain.
         hold: takes or keeps the duty; False where another process has it.
+        clock: seconds, by which what failed is put off.
     """
 
     def __init__(  # noqa: PLR0913  it joins the desk to Exstream
@@ -112,6 +112,7 @@ class Watch:
         watched: Watched,
         levels: Levels,
         hold: Callable[[], Awaitable[bool]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._desk = desk
@@ -120,6 +121,7 @@ class Watch:
         self._watched = watched
         self._levels = levels
         self._hold = hold
+        self._clock = clock
         self._sampler = Sampler(desk.book)
         policies = desk.book.policies.values()
         self._kinds = tuple(kind for kind in _KINDS if any(each.concerns == kind for each in policies))
@@ -161,7 +163,7 @@ class Watch:
         for domain in dict.fromkeys((*self._domains, *sorted(waiting))):
             for kind in _KINDS:
                 # An account may have a right to one and not to the other.
-                await self._guarded(domain, f"list:{kind}", partial(self._look_at, domain, kind))
+                await self._guarded(domain, f"list:{kind}", partial(self._look_at, domain, kind), one=False)
 
     async def _look_at(self, domain: str, kind: SubjectKind) -> None:
         place = {"domain": domain, "kind": kind}
@@ -190,22 +192,24 @@ class Watch:
         steps = self._server.runtime(domain).flow_steps(statuses=StepStatus.HOLDING, walked=walked)
         return [step_listed(each) async for each in steps]
 
-    async def _guarded(self, domain: str, number: str, work: Callable[[], Awaitable[None]]) -> None:
-        """One that fails harms no other; where Exstream or the database is away all of them wait."""
-        now, key = asyncio.get_running_loop().time(), (domain, number)
+    async def _guarded(
+        self, domain: str, number: str, work: Callable[[], Awaitable[None]], *, one: bool = True
+    ) -> None:
+        """What fails is put off alone, so that it hides nothing else; where Exstream or the database is away, raise.
+
+        Exstream is away when it answers not even what there is, or nothing clear about several things in a row. A
+        server that fails about one of many (500, a broken connection) is there for the others.
+        """
+        now, key = self._clock(), (domain, number)
         self._put_off = {each: until for each, until in self._put_off.items() if until > now}
         if key in self._put_off or not await self._hold():
             return
         try:
             await work()
-            self._unclear = 0
         except DatabaseError:
             raise
         except ExstreamError as error:
-            # A server that fails about one thing of many (500, a broken connection) must not hide all others.
-            self._unclear += isinstance(error, Unclear)
-            alone = isinstance(error, Unclear) and self._unclear < _IN_A_ROW and error.operation not in _LISTS
-            if not isinstance(error, Refused) and not alone:
+            if not isinstance(error, Refused) and not (one and self._about_one(error)):
                 self._unclear = 0
                 raise
             log.warning("review.watch_refused", domain=domain, id=number, error=str(error), again_in=_AGAIN)
@@ -213,11 +217,18 @@ class Watch:
         except Exception:
             log.exception("review.watch_failed", domain=domain, id=number, again_in=_AGAIN)
             self._put_off[key] = now + _AGAIN
+        else:
+            self._unclear = 0 if one else self._unclear
+
+    def _about_one(self, error: ExstreamError) -> bool:
+        """Whether what failed about one thing says nothing about the others."""
+        self._unclear += 1
+        return isinstance(error, Unclear) and self._unclear < _IN_A_ROW
 
     # Where to look, and who approves there
 
     async def _know_domains(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if now < self._domains_due:
             return
         own = self._server.options.domain
@@ -355,7 +366,7 @@ class Watch:
         by = _ours(asked, kind, standing)
         happening = _happening(kind, standing, by, changes=row["state"] == State.CHANGES)
         if happening is None:  # what waits for a new edition may do so for weeks
-            self._put_off[domain, _gone_key(row)] = asyncio.get_running_loop().time() + _AGAIN
+            self._put_off[domain, _gone_key(row)] = self._clock() + _AGAIN
             return
         async with transaction(self._pool) as conn:
             await self._desk.lock(conn, [row["id"]])

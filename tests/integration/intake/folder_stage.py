@@ -132,8 +132,10 @@ class Stage:
             return await (await connection.execute("SELECT kind, payload FROM event ORDER BY id")).fetchall()
 
     def tree(self) -> list[str]:
-        """Every file below the watched folder."""
-        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir())
+        """Every file below the watched folder; a process may tidy folders away meanwhile, which `os.walk` overlooks."""
+        return sorted(
+            os.path.relpath(Path(at, name), self.root) for at, _, names in os.walk(self.root) for name in names
+        )
 
 
 def customer(number: int, keys: dict[str, str], files: dict[str, str]) -> str:

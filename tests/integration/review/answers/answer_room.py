@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -312,3 +312,7 @@ class AnswerRoom:
     def pass_time(self, **length: float) -> None:
         """The desk's clock moves."""
         self.now += timedelta(**length)
+
+
+OpenRoom = Callable[..., Awaitable[AnswerRoom]]
+"""Opens a room whose policy is as the test wants it."""

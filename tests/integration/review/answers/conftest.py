@@ -1,7 +1,7 @@
 """A room with a sandbox of its own for each test."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
 
-from answer_room import BOX, PEOPLE, AnswerRoom, book
+from answer_room import BOX, PEOPLE, AnswerRoom, OpenRoom, book
 
 from millstream.gmail import Gmail, GmailOptions, StaticTokens
 from millstream.sandbox.gmail.config import SandboxConfig
 from millstream.sandbox.gmail.server import serve
 from millstream.storage.objects import open_store
 from millstream.storage.pool import Pool
-
-OpenRoom = Callable[..., Awaitable[AnswerRoom]]
 
 
 @pytest.fixture

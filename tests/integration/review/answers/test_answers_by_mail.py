@@ -1,9 +1,8 @@
 """Answers by mail, from people's own mail programs: those that are clear decide, and every bad day decides nothing."""
 
 import pytest
-from answer_room import ALIAS, ANNA, BEN, BODY, BOX, CARL, EVE, AnswerRoom
+from answer_room import ALIAS, ANNA, BEN, BODY, BOX, CARL, EVE, AnswerRoom, OpenRoom
 
-from conftest import OpenRoom
 from millstream.review.model import Content as Shown
 from millstream.review.model import How, NewContent, State, Verdict
 

@@ -247,6 +247,22 @@ async def test_cases_of_one_policy_go_to_a_person_in_one_mail(desk: LettersDesk,
     assert await desk.inbox(BEN) == []
 
 
+async def test_a_bundle_that_is_full_waits_no_longer(desk: LettersDesk) -> None:
+    terms = {"terms": {"mail": {"bundle": {"most": 2, "within": "10m"}}}}
+    reviews = [await desk.open(name=f"Case {letter}", **terms) for letter in "ABCDE"]
+    numbers = [await desk.put("ask", reviews[0], due_in=600)]
+    mailing = desk.mailing()
+    await mailing.send_due()
+    assert (await desk.mail(numbers[0]))["token"] is None
+    numbers += [await desk.put("ask", review, due_in=600) for review in reviews[1:]]
+    await mailing.send_due()
+    mails = [await desk.mail(number) for number in numbers]
+    assert sorted(mail["kind"] for mail in mails if mail["token"]) == ["bundle", "bundle"]
+    assert [mail["due_at"] is None for mail in mails].count(False) == 1
+    cases = await desk.rows("SELECT mail_id, count(*) AS n FROM review_mail_case GROUP BY 1 ORDER BY 2")
+    assert [row["n"] for row in cases] == [1, 2, 2]
+
+
 async def test_a_mail_that_cannot_be_written_is_put_aside_in_the_end(desk: LettersDesk) -> None:
     review = await desk.open()
     number = await desk.put("ask", review)

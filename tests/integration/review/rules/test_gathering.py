@@ -44,6 +44,30 @@ class Strict(Recorder):
         return await super().open(conn, policy, subject, content, author=author, origin=origin)
 
 
+class Overtaken(Recorder):
+    """Before its first question is open, another process has asked about all else and people have decided."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__()
+        self.room = room
+        self.others = 0
+
+    async def open(
+        self,
+        conn: Connection,
+        policy: str,
+        subject: Subject,
+        content: Content,
+        *,
+        author: Sequence[str] = (),
+        origin: str = "",
+    ) -> int | None:
+        if not self.others:
+            self.others = await self.room.gathering().sweep()
+            await self.room.order(1)
+        return await super().open(conn, policy, subject, content, author=author, origin=origin)
+
+
 async def test_each_letter_that_waits_is_put_to_people_once(room: Room) -> None:
     await room.add(letter(1, need(LEGAL)), letter(2, need(RISK, found=True)), letter(3))
     gathering = room.gathering()
@@ -85,6 +109,14 @@ async def test_two_processes_ask_once(room: Room) -> None:
     done = await asyncio.gather(*(room.gathering().sweep() for _ in range(4)))
     assert sum(done) == 31
     assert len(await room.reviews()) == 31
+
+
+async def test_a_run_that_another_process_has_asked_about_meanwhile_is_no_empty_question(room: Room) -> None:
+    await room.add(letter(1, need(BATCH)), run="first")
+    await room.add(letter(2, need(BATCH)), run="second")
+    desk = Overtaken(room)
+    assert (await room.gathering(desk=desk).sweep(), desk.others) == (1, 1)
+    assert [(state, round_) for *_, state, round_ in await room.reviews()] == [("approved", 1), ("open", 1)]
 
 
 async def test_one_letter_that_nobody_can_be_asked_about_does_not_stand_in_the_way_of_others(room: Room) -> None:

@@ -33,6 +33,20 @@ async def kinds(room: Room) -> dict[str, int]:
     return {row["kind"]: row["n"] for row in rows}
 
 
+async def test_who_is_climbed_to_gets_no_second_mail_in_the_same_moment(room_of: Callable[..., Room]) -> None:
+    room = room_of(time={"deadline": "8h"}, ladder=[{"after": "8h", "ask": ["legal", "anna"]}])
+    await room.open()
+    room.pass_time(hours=8)
+    await Due(room.pool, room.desk).sweep()
+    rows = await room.rows("SELECT kind, address FROM review_mail WHERE kind <> 'ask' ORDER BY address, kind")
+    assert [(row["kind"], row["address"]) for row in rows] == [
+        ("climb", ANNA),
+        ("tell", BEN),
+        ("tell", CARL),
+        ("climb", LEGAL),
+    ]
+
+
 async def test_reminders_rungs_and_deadlines_come_when_they_are_due(room: Room) -> None:
     number, due = await room.open(), Due(room.pool, room.desk)
     assert await due.sweep() == 0
@@ -190,11 +204,11 @@ async def test_reviews_are_listed_by_what_is_asked_for(room: Room) -> None:
     assert found["opened_at"] == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) -> None:
+async def _on_their_way(room: Room, *addresses: str) -> None:
+    """What the outbox has for these people becomes deliveries."""
     runs = RunStore(room.pool, reviews=True)
-    await room.open()
     run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
-    for number, address in enumerate((ANNA, BEN), 1):
+    for number, address in enumerate(addresses, 1):
         letter = Communication(
             key=f"review/{number}",
             type="review",
@@ -212,6 +226,11 @@ async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) 
         "UPDATE review_mail m SET token = d.token, due_at = NULL FROM delivery d "
         "WHERE d.address = m.address RETURNING 1"
     )
+
+
+async def test_a_question_that_was_stopped_on_its_way_is_a_lost_one(room: Room) -> None:
+    await room.open()
+    await _on_their_way(room, ANNA, BEN)
     due = Due(room.pool, room.desk)
     assert await due.lost() == 0
     await room.rows(
@@ -230,7 +249,6 @@ async def test_a_question_that_could_not_be_written_is_a_lost_one(room: Room) ->
     lost = listeners(room.desk)["review.mail_lost"]
     for event in (
         Bounced(f"review:{number}", {**facts, "round": 7}),
-        Bounced(f"review:{number}", {**facts, "kind": "tell"}),
         Bounced("review:none", facts),
         Bounced(f"review:{number}", facts),
     ):
@@ -243,8 +261,22 @@ async def test_a_question_that_could_not_be_written_is_a_lost_one(room: Room) ->
     assert seat["state"] == "unreachable"
 
 
-async def test_one_lost_question_that_cannot_be_seen_to_hides_no_other(room: Room) -> None:
+async def test_news_that_could_not_be_written_are_told_of_and_cost_nobody_their_seat(room: Room) -> None:
+    number = await room.open()
+    facts = {"mail": 2, "kind": "remind", "address": BEN, "round": 1, "error": "ComposeError: no"}
+    async with transaction(room.pool) as conn:
+        await listeners(room.desk)["review.mail_lost"](conn, Bounced(f"review:{number}", facts))
+    [raised] = await room.rows("SELECT payload FROM event WHERE kind = 'review.undeliverable'")
+    told = raised["payload"]
+    assert (told["review"], told["address"], told["mail"], told["type"]) == (number, BEN, "remind", "letter")
+    assert "could not be written: ComposeError" in told["error"]
+    assert {seat["state"] for seat in await room.rows("SELECT state FROM review_seat")} == {"waiting"}
+
+
+@pytest.mark.parametrize("kind", ["ask", "tell"])
+async def test_one_lost_mail_that_cannot_be_seen_to_hides_no_other(room: Room, kind: str) -> None:
     numbers = [await room.open(ref) for ref in ("1", "2")]
+    await room.rows("UPDATE review_mail SET kind = %s RETURNING 1", kind)
     runs = RunStore(room.pool, reviews=True)
     run = await runs.open_run("reviews/2026-11", pool="review", mode=Mode.DRAFT, policy=Policy(), source="reviews")
     mails = await room.rows("SELECT id, address FROM review_mail WHERE address = %s ORDER BY id", BEN)
@@ -263,3 +295,22 @@ async def test_one_lost_question_that_cannot_be_seen_to_hides_no_other(room: Roo
     await Due(room.pool, room.desk).lost()
     [event] = await room.rows("SELECT subject FROM event WHERE kind = 'review.undeliverable'")
     assert event["subject"] == f"review:{numbers[1]}"
+
+
+async def test_news_that_were_stopped_are_told_of_once(room: Room) -> None:
+    number = await room.open()
+    await room.rows("UPDATE review_mail SET kind = 'tell' WHERE address = %s RETURNING 1", BEN)
+    await _on_their_way(room, ANNA, BEN)
+    held = "UPDATE delivery SET disposition = 'held', reason = 'missing_document', detail = 'letter.pdf', due_at = NULL"
+    await room.rows(f"{held} WHERE address = %s RETURNING 1", BEN)
+    due = Due(room.pool, room.desk)
+    assert await due.lost() == 1
+    assert await due.lost() == 0
+    [event] = await room.rows("SELECT subject, payload FROM event WHERE kind = 'review.undeliverable'")
+    facts = event["payload"]
+    assert (event["subject"], facts["address"], facts["mail"]) == (f"review:{number}", BEN, "tell")
+    assert (facts["customer"], facts["type"], facts["error"]) == ("C-1", "letter", "missing_document: letter.pdf")
+    assert f"review show {number}" in facts["action"]
+    assert {seat["state"] for seat in await room.rows("SELECT state FROM review_seat")} == {"waiting"}
+    [entry] = await room.rows("SELECT payload FROM audit WHERE kind = 'review.undeliverable'")
+    assert BEN in entry["payload"]

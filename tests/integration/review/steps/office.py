@@ -79,6 +79,8 @@ class Office:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     carrier: Carrier | None = None
     duty: bool = True
+    passed: float = 0.0
+    """Seconds of the watch's clock."""
 
     async def close(self) -> None:
         await self.stack.aclose()
@@ -262,6 +264,8 @@ async def open_office(pool: Pool, site: Site, folder: Path, *, policies: dict[st
         return office.duty
 
     watched = Watched(server, documents, read)
-    watch = Watch(pool, desk, steps, server=server, watched=watched, levels=levels, hold=hold)
+    watch = Watch(
+        pool, desk, steps, server=server, watched=watched, levels=levels, hold=hold, clock=lambda: office.passed
+    )
     office = Office(pool, site, server, documents, desk, steps, watch, levels, folder)
     return office

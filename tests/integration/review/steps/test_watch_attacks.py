@@ -18,3 +18,15 @@ async def test_when_exstream_has_an_answer_about_nothing_it_counts_as_away(offic
     with pytest.raises(ExstreamError):
         await office.look()
     assert await office.reviews() == []
+
+
+async def test_after_exstream_was_away_what_failed_last_waits_no_longer_than_the_next_look(office) -> None:
+    fault = {"kind": "500_json", "method": "resources.content", "point": "before", "positions": [1, 2, 3]}
+    await office.site.control("POST", "faults", fault)
+    with pytest.raises(ExstreamError):
+        await office.look()
+    await office.look()
+    assert len(await office.reviews()) == 2
+    office.passed += 60
+    await office.look()
+    assert len(await office.reviews()) == 4

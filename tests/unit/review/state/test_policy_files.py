@@ -10,7 +10,7 @@ import pytest
 
 from millstream.review.errors import BadPolicy
 from millstream.review.people import People
-from millstream.review.policy import Policy, PolicyBook, Site
+from millstream.review.policy import Policy, PolicyBook, Site, understood_in
 from millstream.review.policy_load import load
 
 SITE = Site(pages=True, sign_in=True, markup=True, languages=("en", "de"))
@@ -248,3 +248,13 @@ def test_every_fault_is_said_at_once(loaded):
         loaded, PEOPLE.replace("DE-HE", "XX"), POLICY.replace("2 of 3", "9"), site=replace(SITE, pages=False)
     )
     assert set(found) == {"calendars.frankfurt.holidays", "policy.letters.stages[0].need"}
+
+
+def test_an_answer_to_several_is_read_in_the_languages_of_all() -> None:
+    def policy(*languages: str) -> Policy:
+        given = {"stages": [{"ask": ["a@bank.example"]}], "time": {"deadline": "1h"}, "mail": {"languages": languages}}
+        return Policy.model_validate({"name": "letters", "concerns": "case", "gate": "compliance", **given})
+
+    assert understood_in([policy("de", "en"), policy("fr", "en")], ["it"]) == ("de", "en", "fr")
+    assert understood_in([policy("de"), policy()], ["it", "de"]) == ("de", "it")
+    assert understood_in([], ["it"]) == ()
