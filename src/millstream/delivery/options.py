@@ -46,6 +46,26 @@ class Sender:
     """Where replies go, with the delivery's token as plus-address; None: the sender's address."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRules:
+    """How deliveries by the relay behave. Times are in seconds."""
+
+    sent_copies: bool = False
+    """Comprehensive mail storage keeps copies in the sender's mailbox, so that it can be asked."""
+    probe_floor: float = 3.0
+    probe_for: float = 900.0
+    """How long the mailbox is asked before the run's policy says what follows."""
+    again_after: float = 60.0
+    most_again: int = 3
+    """After so many lost replies of one message a person decides."""
+    per_lane: int = 8
+    """Messages of one lane that are under way at the same time."""
+    recheck: float = 600.0
+    """When a relay that refuses us is tried again without a person."""
+    day_park: float = 86_400.0
+    """How long a lane rests whose user's day is used up."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions:
     """How lanes behave. Times are in seconds."""
@@ -83,5 +103,7 @@ class DeliveryOptions:
     """`point:n`: the process kills itself when it passes this point for the n-th time; for recovery drills."""
     answer_link: Callable[[str], str] | None = None
     """Makes the link by which the reader of a review's mail answers, of the delivery's token (docs/decisions/0023)."""
+    relay: RelayRules | None = None
+    """None: nothing leaves by the relay."""
     warm: Mapping[str, int] = field(default_factory=dict)
     """Mailbox to age in days, for mailboxes that sent before Millstream counted."""
