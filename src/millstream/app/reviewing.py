@@ -55,9 +55,8 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     options = review_options(house.settings)
     levels = Levels()
     desk, steps = open_desk(house, approvers=levels)
-    holds = Holds(house.pool)
     gathering = Gathering(
-        house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
+        house.pool, desk, desk.book, holds=Holds(house.pool), options=GatheringOptions(settle=options.settle)
     )
     mailing = Mailing(
         house.pool,

@@ -62,11 +62,11 @@ WITH incoming AS MATERIALIZED (
     ON CONFLICT (run_id, key) DO NOTHING
     RETURNING id, key, content_hash
 ), awaited AS (
-    INSERT INTO hold (communication_id, policy, gate, findings, papers, facts)
-    SELECT a.id, n.policy, n.gate, n.findings, n.papers, n.facts
+    INSERT INTO hold (communication_id, policy, gate, findings, papers, facts, inherited)
+    SELECT a.id, n.policy, n.gate, n.findings, n.papers, n.facts, n.inherited
     FROM incoming i JOIN added a USING (key)
     CROSS JOIN LATERAL json_to_recordset(i.needs) AS n(
-        policy text, gate text, findings jsonb, papers jsonb, facts jsonb)
+        policy text, gate text, findings jsonb, papers jsonb, facts jsonb, inherited boolean)
     WHERE json_array_length(i.needs) > 0
     ORDER BY a.id
 ), owed AS (

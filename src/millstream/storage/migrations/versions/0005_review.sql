@@ -121,8 +121,11 @@ CREATE TABLE hold (
     -- Values of its record that the policy goes by.
     facts jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'released', 'refused', 'replaced')),
+    -- It takes the place of another: whether this policy held that one too is looked up before anybody is asked.
+    inherited boolean NOT NULL DEFAULT false,
     at timestamptz NOT NULL DEFAULT now(), UNIQUE (communication_id, policy)
 );
+CREATE INDEX hold_inherited ON hold (communication_id) WHERE inherited AND state = 'waiting';
 CREATE INDEX hold_unseen ON hold (id) WHERE review_id IS NULL AND state = 'waiting';
 CREATE INDEX hold_review ON hold (review_id, id) WHERE state = 'waiting';
 CREATE INDEX hold_communication ON hold (communication_id);
