@@ -10,8 +10,8 @@ import orjson
 from psycopg.rows import dict_row
 
 from millstream.app.finding import Finding
-from millstream.app.reading import mailboxes
 from millstream.app.review import KEY_FILE, policy_book, reviews_on
+from millstream.app.review_replies import asking_by_mail, deaf
 from millstream.composer.notice import review_notices
 from millstream.config import ConfigError, Settings
 from millstream.review.errors import BadPolicy
@@ -48,7 +48,7 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         yield _rules(settings, book)
         yield _languages(settings, book)
     yield _pool(settings)
-    yield _replies(settings)
+    yield _replies(settings, book)
     if settings.review.base_url is not None:
         yield _secret(settings)
         yield await _pages(settings.review.base_url.rstrip("/"))
@@ -125,15 +125,14 @@ def _pool(settings: Settings) -> Finding:
     return Finding(check, ok=True, detail=f"{pool!r} asks from {_some(list(mailbox))}")
 
 
-def _replies(settings: Settings) -> Finding:
-    check, address = "review replies", settings.senders.reply_to
-    if address is None:
-        detail = "senders.reply_to is not set, so no answer by mail can be known; name a mailbox that is read"
-        return Finding(check, ok=False, detail=detail)
-    if address.lower() not in {each.lower() for each in mailboxes(settings)}:
-        detail = f"answers go to {address}, which is not read; name its mailbox in mailbox.shared, with mailbox.read on"
-        return Finding(check, ok=False, detail=detail)
-    return Finding(check, ok=True, detail=f"answers come to {address}, which is read")
+def _replies(settings: Settings, book: PolicyBook) -> Finding:
+    check, asking, wrong = "review replies", asking_by_mail(book), deaf(settings)
+    if wrong is None:
+        return Finding(check, ok=True, detail=f"answers come to {settings.senders.reply_to}, which is read")
+    if not asking and book.policies:
+        return Finding(check, ok=True, detail="no policy takes answers by mail")
+    detail = f"senders.reply_to {wrong[0]}; {wrong[1]} No worker starts while {_some(asking) or 'policies'} ask by mail"
+    return Finding(check, ok=False, detail=detail)
 
 
 def _secret(settings: Settings) -> Finding:

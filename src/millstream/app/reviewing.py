@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from millstream.app.house import House
 from millstream.app.review import open_desk, review_drill, review_options, reviews_on
+from millstream.app.review_replies import check_replies
 from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
@@ -45,7 +46,7 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
 
     Raises:
         BadPolicy: policy files cannot be used.
-        ConfigError: the pool that asks has no mailbox.
+        ConfigError: the pool that asks has no mailbox, or replies are read nowhere.
         ExstreamError: what its tokens need is not set.
     """
     if not reviews_on(house.settings):
@@ -55,6 +56,7 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     options = review_options(house.settings)
     levels = Levels()
     desk, steps = open_desk(house, approvers=levels)
+    check_replies(house.settings, desk.book)
     gathering = Gathering(
         house.pool, desk, desk.book, holds=Holds(house.pool), options=GatheringOptions(settle=options.settle)
     )

@@ -2,11 +2,13 @@
 
 from types import SimpleNamespace
 
+import pytest
 from office import Office
 
 from millstream.app.house import open_house
 from millstream.app.reviewing import reviewing
 from millstream.config import Settings
+from millstream.config.errors import ConfigError
 
 POLICIES = """
 [people.anna]
@@ -18,13 +20,15 @@ time = { deadline = "8h" }
 """
 
 
-def settings_of(office: Office, database_url: str, **exstream: str) -> Settings:
+def settings_of(
+    office: Office, database_url: str, *, reply_to: str | None = "review@bank.example", **exstream: str
+) -> Settings:
     doors, file = office.site.running.doors, office.folder / "policies.toml"
     file.write_text(POLICIES, encoding="utf-8")
     return Settings(
         folder=office.folder,
         database={"url": database_url},
-        senders={"pools": {"review": ["review@bank.example"]}},
+        senders={"pools": {"review": ["review@bank.example"]}, "reply_to": reply_to},
         review={"policies": [file]},
         exstream={
             "mode": "local",
@@ -60,3 +64,23 @@ async def test_without_services_of_exstream_nothing_is_watched(office: Office, d
     settings = settings_of(office, database_url, mode="files")
     async with open_house(settings, migrated=False) as house, reviewing(house, SimpleNamespace(mailbox=None)) as found:
         assert "review_watch" not in [each.name for each in found.sweeps]
+
+
+@pytest.mark.parametrize("reply_to", [None, "nobody@bank.example"], ids=["not set", "not read"])
+async def test_a_worker_that_would_ask_for_replies_which_nobody_reads_does_not_start(
+    office: Office, database_url, reply_to: str | None
+) -> None:
+    async with open_house(settings_of(office, database_url, reply_to=reply_to), migrated=False) as house:
+        with pytest.raises(ConfigError, match=r"senders\.reply_to .*mailbox.*releases"):
+            async with reviewing(house, SimpleNamespace(mailbox=None)):
+                pass
+
+
+async def test_a_worker_whose_policies_take_no_answers_by_mail_needs_no_replies(office: Office, database_url) -> None:
+    settings = settings_of(office, database_url, reply_to=None, mode="files")
+    settings.review.policies[0].write_text(f"{POLICIES}rules = {{ by_mail = false }}\n", encoding="utf-8")
+    settings = settings.model_copy(
+        update={"review": settings.review.model_copy(update={"base_url": "https://reviews.bank.example"})}
+    )
+    async with open_house(settings, migrated=False) as house, reviewing(house, SimpleNamespace(mailbox=None)) as found:
+        assert "review_mails" in [each.name for each in found.sweeps]
