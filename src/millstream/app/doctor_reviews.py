@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from millstream.app.finding import Finding
 from millstream.app.review import KEY_FILE, policy_book, reviews_on
-from millstream.app.review_replies import asking_by_mail, deaf
+from millstream.app.review_replies import asking_by_mail, deaf, reply_places
 from millstream.composer.notice import review_notices
 from millstream.config import ConfigError, Settings
 from millstream.review.errors import BadPolicy
@@ -128,7 +128,7 @@ def _pool(settings: Settings) -> Finding:
 def _replies(settings: Settings, book: PolicyBook) -> Finding:
     check, asking, wrong = "review replies", asking_by_mail(book), deaf(settings)
     if wrong is None:
-        return Finding(check, ok=True, detail=f"answers come to {settings.senders.reply_to}, which is read")
+        return Finding(check, ok=True, detail=f"answers come to {_some(reply_places(settings))}, which is read")
     if not asking and book.policies:
         return Finding(check, ok=True, detail="no policy takes answers by mail")
     detail = f"senders.reply_to {wrong[0]}; {wrong[1]} No worker starts while {_some(asking) or 'policies'} ask by mail"

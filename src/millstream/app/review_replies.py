@@ -13,16 +13,23 @@ def asking_by_mail(book: PolicyBook) -> list[str]:
     return sorted(name for name, each in book.policies.items() if each.rules.by_mail and each.rules.sign_in is not True)
 
 
+def reply_places(settings: Settings) -> list[str]:
+    """Where replies to questions go: without `senders.reply_to` to whoever asks."""
+    senders = settings.senders
+    named = senders.reply_to or senders.address
+    return [named] if named else list(senders.pools.get(settings.review.pool, ()))
+
+
 def deaf(settings: Settings) -> tuple[str, str] | None:
-    """What is wrong with the place where replies come to, and what to set; None where they are read."""
-    address = settings.senders.reply_to
-    if address is None:
-        return "is not set, so no answer by mail can be known", "Name a mailbox that is read."
+    """What is wrong with the place where replies go, and what to set; None where they are read."""
+    read = {each.lower() for each in mailboxes(settings)}
+    missed = [each for each in reply_places(settings) if each.lower() not in read]
+    if not missed:
+        return None
+    said = "is" if settings.senders.reply_to else "is not set, so replies go to"
     if not settings.mailbox.read:
-        return f"is {address}, and no mailbox is read", "Set mailbox.read, and name it in mailbox.shared."
-    if address.lower() not in {each.lower() for each in mailboxes(settings)}:
-        return f"is {address}, which is not read", "Name it in mailbox.shared, or set another one here."
-    return None
+        return f"{said} {missed[0]}, and no mailbox is read", "Set mailbox.read."
+    return f"{said} {missed[0]}, which is not read", "Name a mailbox here that is read, as one of mailbox.shared."
 
 
 def check_replies(settings: Settings, book: PolicyBook) -> None:
