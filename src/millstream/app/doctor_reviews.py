@@ -15,6 +15,7 @@ from millstream.app.review_replies import asking_by_mail, deaf, reply_places
 from millstream.composer.notice import review_notices
 from millstream.config import ConfigError, Settings
 from millstream.review.errors import BadPolicy
+from millstream.review.missing import missing
 from millstream.review.policy import EMPTY, PolicyBook
 from millstream.review.rules.pack import load_packs
 from millstream.signin import BadIssuer, ProviderAway
@@ -36,10 +37,12 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         if settings.review.rules:
             detail = "review.rules is set, and review.policies is not: who is asked stands there"
             yield Finding("review policies", ok=False, detail=detail)
+        async for finding in _waiting(settings, EMPTY, off=True):
+            yield finding
         return
-    book = EMPTY
+    book, loaded = EMPTY, False
     try:
-        book = policy_book(settings)
+        book, loaded = policy_book(settings), True
         detail = f"{_many(len(book.policies), 'policy', 'policies')}: {', '.join(sorted(book.policies)) or 'none'}"
         yield Finding("review policies", ok=bool(book.policies), detail=detail)
     except (BadPolicy, ConfigError) as error:
@@ -56,7 +59,7 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("review pages", ok=True, detail="review.base_url is not set, so answers come by mail alone")
     if settings.review.oidc_issuer is not None:
         yield await _sign_in(settings.review.oidc_issuer)
-    async for finding in _waiting(settings):
+    async for finding in _waiting(settings, book if loaded else None):
         yield finding
 
 
@@ -190,17 +193,26 @@ async def _sign_in(issuer: str) -> Finding:
     return Finding(check, ok=True, detail=f"{document.issuer} says where people sign in")
 
 
-async def _waiting(settings: Settings) -> AsyncIterator[Finding]:
-    """What people or the worker owe: nothing where the database is away or behind, which its own line says."""
+async def _waiting(settings: Settings, book: PolicyBook | None, *, off: bool = False) -> AsyncIterator[Finding]:
+    """What people or the worker owe: nothing where the database is away or behind, which its own line says.
+
+    With `off` policies are named nowhere, and all there is to say is what is left of earlier ones. Without a book
+    nobody knows which are missing.
+    """
     try:
         if settings.database_url is not None:
-            found = await _counted(settings.database_url)
+            found = await _counted(settings.database_url, book)
         else:
             async with embedded(settings.database_folder) as url:
-                found = await _counted(url)
+                found = await _counted(url, book)
     except StorageError:
         return
     if found is None:
+        return
+    if gone := found["missing"]:
+        detail = "; ".join(f"{each}: {each.action}" for each in gone)
+        yield Finding("review policies missing", ok=not any(each.unasked for each in gone), detail=detail)
+    if off:
         return
     if found["overdue"]:
         detail = f"{found['overdue']:,} overdue, the oldest is {found['oldest']}; `millstream review list --overdue`"
@@ -220,13 +232,15 @@ async def _waiting(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("review steps", ok=True, detail=detail)
 
 
-async def _counted(url: str) -> dict[str, Any] | None:
+async def _counted(url: str, book: PolicyBook | None) -> dict[str, Any] | None:
     if (await status(url)).pending:
         return None
     conn = await connect(url, name="doctor")
     try:
         cursor = conn.cursor(row_factory=dict_row)
-        return await (await cursor.execute(_OWED)).fetchone()
+        found = await (await cursor.execute(_OWED)).fetchone()
+        gone = [] if book is None else await missing(conn, book.policies)
+        return {**(found or {}), "missing": gone}
     finally:
         await conn.close()
 
