@@ -16,6 +16,7 @@ from millstream.cli.review import Number, shelf
 from millstream.review.agenda import midnight
 from millstream.review.errors import NotCounted
 from millstream.review.model import (
+    HELD,
     Answered,
     Cancelled,
     Happening,
@@ -62,7 +63,7 @@ def answer(number: Number, verdict: Said, *, person: PersonAs, text: Words = "",
 
 
 def overrule(number: Number, verdict: Said, *, person: PersonAs, text: Words = "", json: Json = False) -> None:
-    """Decide alone, as somebody whom the policy names. Possible until what follows has begun."""
+    """Decide alone, as somebody whom the policy names. Possible until what follows has begun, and after `cancel`."""
     said = Overruled(person, verdict, text, How.COMMAND, {"actor": person})
     _told(work.in_house(_happens(number, said)), json=json)
 
@@ -87,9 +88,11 @@ def cancel(
     actor: Actor = "operator",
     json: Json = False,
 ) -> None:
-    """Take a question back. Nobody decides it then, and what it holds stays held."""
+    """Take a question back. What it holds stays held until somebody who may overrules it: `review overrule`."""
     done = work.in_house(_happens(number, Cancelled(actor, why)))
-    frame.answer(done, f"review {number} is cancelled", as_json=json)
+    held = done["kind"] in HELD
+    advice = f"; what it holds stays held until `millstream review overrule {number}`" if held else ""
+    frame.answer(done, f"review {number} is cancelled{advice}", as_json=json)
 
 
 def delegate(  # noqa: PLR0913  the facts of a delegation
@@ -166,6 +169,7 @@ def _counted(number: int, review: Review, refusal: Refusal | None) -> dict[str, 
     decision = review.decision
     return {
         "review": number,
+        "kind": review.subject.kind,
         "state": review.state,
         "round": review.round,
         "waiting": [seat.address for seat in review.waiting()],

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from millstream.review.model import (
+    HELD,
     Answered,
     Cancelled,
     Consequence,
@@ -170,7 +171,9 @@ def _may_not_take(moves: Moves, address: str) -> Refusal | None:
 def _overruled(moves: Moves, said: Overruled) -> Refusal | None:
     review, by = moves.review, moves.canonical(said.by)
     same = review.decision is not None and review.decision.verdict is said.verdict
-    if review.state in {State.CANCELLED, State.SUPERSEDED} or same:  # what is so already needs no second step
+    if review.state is State.SUPERSEDED or same:  # what is so already needs no second step
+        return _ended(review)
+    if review.state is State.CANCELLED and review.subject.kind not in HELD:  # elsewhere it is gone, or open to others
         return _ended(review)
     if not moves.who.may_overrule(moves.policy, by):
         return Refusal("not_allowed", {"by": by, "needs": "one of may_overrule"})
@@ -181,6 +184,7 @@ def _overruled(moves: Moves, said: Overruled) -> Refusal | None:
     evidence = dict(said.evidence)
     if review.decision is not None:
         evidence["overrules"] = str(review.round)
+    if review.decision is not None or review.state is State.CANCELLED:
         moves.repeat_round("overruled")
     moves.note("overruled", by=by, verdict=said.verdict, how=said.how, round=moves.review.round)
     moves.decide(said.verdict, by, said.how, text=said.text, evidence=evidence)
