@@ -17,6 +17,7 @@ from millstream.composer.mail import RenderedMail
 from millstream.composer.notice import Notices, Words, review_notices
 from millstream.review import amp, markup
 from millstream.review.asked import Case, Mail, Outcome, Sitter, outcome_of
+from millstream.review.marked import marked
 from millstream.review.model import How, SeatState, Verdict
 from millstream.review.showing import Line, Shown, fact_label
 
@@ -366,18 +367,21 @@ class _Writer:
         found = []
         for finding in case.content.findings[: bounds.findings]:
             mild = finding.get("severity") == "warning"
+            text = "" if case.sensitive else harmless.line(str(finding.get("text", ""))).strip()
+            parts = marked(text, bounds.long)
             found.append(
                 {
                     "rule": _cut(str(finding.get("rule", "")), 120),
                     "place": _cut(str(finding.get("place", "")), 120),
-                    "text": "" if case.sensitive else _cut(str(finding.get("text", "")), bounds.long),
+                    "text": str(parts),
+                    "parts": asdict(parts),
                     "mild": mild,
                     "colour": "#fff6e0" if mild else "#fdecea",
                 }
             )
         if (rest := len(case.content.findings) - len(found)) > 0:
             note = self._words.say("person.more", count=rest)
-            found.append({"rule": note, "place": "", "text": "", "mild": False, "colour": "#fdecea"})
+            found.append({"rule": note, "place": "", "text": "", "parts": {}, "mild": False, "colour": "#fdecea"})
         return found
 
     @staticmethod

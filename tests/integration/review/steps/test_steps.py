@@ -194,7 +194,8 @@ async def test_a_long_reason_is_kept_once_and_not_in_each_delivery(office_of) ->
     assert "The rate is wrong." in delivery["detail"]
     assert len(delivery["detail"]) < 300
     [entry] = await office.rows("SELECT payload FROM audit WHERE kind = 'delivery.cancelled'")
-    assert (entry["payload"]["review"], len(entry["payload"]["detail"]) < 300) == (number, True)
+    assert f'"review":{number}' in entry["payload"]
+    assert len(entry["payload"]) < 500
     [decision] = await office.rows("SELECT words FROM review_decision")
     assert decision["words"] == words
 

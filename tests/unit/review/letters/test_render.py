@@ -11,6 +11,7 @@ from questions import ANSWER_LINK, AT, CASE, LANGUAGES, mail, policy, replace, s
 
 from millstream.composer.errors import MailTooLarge
 from millstream.composer.notice import review_notices
+from millstream.review.marked import marked
 from millstream.review.model import Content, Verdict
 from millstream.review.showing import Line, Shown
 
@@ -160,6 +161,24 @@ def test_a_new_round_shows_what_changed() -> None:
     assert ">10</del>" in made.html
     assert ">12</ins>" in made.html
     assert "New document: b.pdf" in made.html
+
+
+def test_a_forbidden_word_stands_out_in_text_and_html() -> None:
+    found = {"rule": "promises", "place": "page 1", "text": "we offer a **guaranteed <b>** return", "severity": "error"}
+    made = written(mail("ask", replace(CASE, content=replace(CASE.content, findings=(found,)))))
+    assert "promises, page 1: we offer a **guaranteed <b>** return" in made.text
+    assert ">guaranteed &lt;b&gt;</b> return" in made.html
+    assert "**" not in made.html
+
+
+def test_however_little_is_shown_of_a_finding_the_word_is() -> None:
+    text = f"{'before ' * 20}**guaranteed** {'after ' * 20}"
+    for most in (30, 60, 80, 160):
+        shown = str(marked(text, most))
+        assert "**guaranteed**" in shown
+        assert len(shown) <= most
+    assert str(marked(text, 1_000)) == text
+    assert str(marked("no mark " * 40, 60)).endswith("…")
 
 
 def test_a_bundle_of_a_hundred_cases_is_not_cut_off_by_gmail() -> None:
