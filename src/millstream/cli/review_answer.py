@@ -46,6 +46,17 @@ _WHY: Mapping[str, str] = {
     "not_allowed": "this is needed",
     "closed": "it is no longer open",
 }
+_NEEDS: Mapping[str, str] = {
+    "reason": "a reason",
+    "change": "what to change",
+    "page": "the page: answers by mail do not count",
+    "click": "the page: one click does not count",
+    "person": "a person of the policies",
+    "fresh": "somebody who has no voice here yet",
+    "may_reassign": "the seat's holder, or one of may_reassign",
+    "may_overrule": "one of may_overrule",
+}
+"""What a refusal says is needed, by the words of `review.machine`; mails have them in `texts.<language>.toml`."""
 
 
 def answer(number: Number, verdict: Said, *, person: PersonAs, text: Words = "", json: Json = False) -> None:
@@ -163,7 +174,7 @@ def _counted(number: int, review: Review, refusal: Refusal | None) -> dict[str, 
     """What stands now. A refusal is kept by the desk, and so it is raised after its transaction."""
     if refusal is not None:
         told = refusal.told
-        needs = f": {told['needs']}" if "needs" in told else ""
+        needs = f": {_NEEDS.get(told['needs'], told['needs'])}" if "needs" in told else ""
         by = f", {told['verdict']} by {told['by']} at {told['at']}" if {"verdict", "by", "at"} <= set(told) else ""
         raise NotCounted(f"review {number} stands as it was: {_WHY[refusal.why]}{needs}{by}", refusal)
     decision = review.decision

@@ -255,7 +255,9 @@ class _Writer:
         why = str(facts.get("why") or "unclear")
         told = facts.get("told") if isinstance(facts.get("told"), Mapping) else {}
         why = why if self._words.has(f"question.{why}") else "unclear"
-        given = {"from": facts.get("from") or "", "needs": (told or {}).get("needs") or facts.get("needs") or ""}
+        needs = str((told or {}).get("needs") or facts.get("needs") or "")
+        needs = say(f"needs.{needs}") if needs and self._words.has(f"needs.{needs}") else needs
+        given = {"from": facts.get("from") or "", "needs": needs}
         lines = [_cut(say(f"question.{why}", **given), 4 * bounds.long)]
         if why in {"decided", "old_round", "closed", "other_stage"}:
             outcome = outcome_of(told) or outcome_of(facts) or case.outcome
