@@ -20,6 +20,10 @@ ORDER BY h.id FOR NO KEY UPDATE OF h, c;
 -- These wait no longer.
 UPDATE hold SET state = :state WHERE id = ANY(:holds);
 
+-- name: drop_holds!
+-- These were never needed.
+DELETE FROM hold WHERE id = ANY(:holds) AND state = 'waiting' AND review_id IS NULL;
+
 -- name: release_deliveries
 -- Deliveries that nothing holds any more may be claimed from now on. What belongs to a cancelled run stays for the sweep
 -- that cancels it. A statement of its own, so that it sees what became true while the locks were waited for.

@@ -49,6 +49,7 @@ def content_of(row: Row) -> Content:
         "template": template,
         "run": row["run"],
         "key": row["key"],
+        "replaces": row["replaces"] or "",
     }
     return Content(
         hash=row["content_hash"],

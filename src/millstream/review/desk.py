@@ -32,6 +32,7 @@ from millstream.review.model import (
     Reassigned,
     Refusal,
     Review,
+    State,
     Subject,
     Tell,
 )
@@ -195,9 +196,11 @@ class ReviewDesk:
             policy = who.settled(self._book.policies.get(review.policy, policy), review.subject)
             settled = True
         outcome = step(review, happening, policy, who=who, now=now)
-        begun = isinstance(happening, Overruled) and review.decision is not None and not isinstance(outcome, Refusal)
-        if begun and await self._begun(conn, review):
-            outcome = Refusal("decided", {"state": review.state, "round": review.round, **told_of(review)})
+        ended = review.decision is not None or review.state is State.CANCELLED
+        again = isinstance(happening, Overruled) and ended and not isinstance(outcome, Refusal)
+        if again and await self._begun(conn, review):
+            told = {"state": review.state, "round": review.round, **told_of(review)}
+            outcome = Refusal("decided" if review.decision is not None else "closed", told)
         if isinstance(outcome, Refusal):
             await self._refused(conn, review, happening, outcome)
             return Applied(review, outcome)

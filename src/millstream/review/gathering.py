@@ -86,11 +86,14 @@ class Written(Protocol):
         """Append it to the audit chain."""
 
 
-class Replace(Protocol):
-    """Cancels what waits of communications (`delivery.holds.Holds.replace`)."""
+class Holding(Protocol):
+    """What holds deliveries (`delivery.holds.Holds`); answers are written when nothing else is left to lock."""
 
-    async def __call__(self, conn: Connection, communications: Sequence[int], *, detail: str, actor: str) -> Written:
-        """In the caller's transaction; the answer is written when nothing else is left to lock."""
+    async def replace(self, conn: Connection, communications: Sequence[int], *, detail: str, actor: str) -> Written:
+        """Cancel what waits of communications, in the caller's transaction."""
+
+    async def spare(self, conn: Connection, communication: int, holds: Sequence[int], *, actor: str) -> Written:
+        """Take holds of a communication away that nobody has to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,11 @@ class GatheringOptions:
 class Gathering:
     """Finds what waits and was put to nobody yet; for as many processes as there are."""
 
-    def __init__(
-        self, pool: Pool, desk: Desk, book: PolicyBook, *, replace: Replace, options: GatheringOptions
-    ) -> None:
+    def __init__(self, pool: Pool, desk: Desk, book: PolicyBook, *, holds: Holding, options: GatheringOptions) -> None:
         self._pool = pool
         self._desk = desk
         self._policies = book.policies
-        self._replace = replace
+        self._holds = holds
         self._options = options
         self._alone = [name for name, each in self._policies.items() if each.concerns in {"communication", "case"}]
         self._whole = [name for name, each in self._policies.items() if each.concerns == "run"]
@@ -126,6 +127,8 @@ class Gathering:
             DatabaseError: the database is away.
         """
         done = 0
+        for row in await self._find(queries.undecided, "undecided"):
+            await self._guarded("undecided", row["id"], partial(self._inherits, row["id"]))
         for change in await self._find(queries.replacements, "replaced"):
             done += await self._guarded("replaced", change["id"], partial(self._replaced, change))
         for hold in await self._find(queries.unseen_holds, "hold", policies=self._alone):
@@ -241,6 +244,23 @@ class Gathering:
         sample = [row async for row in queries.run_sample(conn, **what, most=MOST_SHOWN)]
         return of_run(run, totals, sample)
 
+    async def _inherits(self, communication: int) -> bool:
+        """What takes the place of another is asked of those policies that held it.
+
+        Where one of them is gone from the files, of every policy: somebody has to look at it.
+        """
+        async with transaction(self._pool) as conn:
+            if await queries.take_communication(conn, id=communication) is None:
+                return False
+            rows = [row async for row in queries.held_before(conn, id=communication)]
+            lost = any(name not in self._policies for row in rows for name in row["before"])
+            kept = [row["id"] for row in rows if lost or row["policy"] in row["before"]]
+            await queries.inherit(conn, ids=kept)
+            spared = [row["id"] for row in rows if row["id"] not in kept]
+            written = await self._holds.spare(conn, communication, spared, actor="reviews")
+            await written.write(conn)
+        return True
+
     async def _replaced(self, change: Mapping[str, Any]) -> bool:
         """A communication takes the place of one that waits: its reviews go on with it, or end."""
         async with transaction(self._pool) as conn:
@@ -251,7 +271,7 @@ class Gathering:
             named = await queries.key_of(conn, id=change["id"])
             detail = f"{named['key']} takes its place"
             waiting = {row["policy"]: row["id"] async for row in queries.holds_of(conn, communication=change["id"])}
-            written = await self._replace(conn, [change["before"]], detail=detail, actor="intake")
+            written = await self._holds.replace(conn, [change["before"]], detail=detail, actor="intake")
             for old in before:
                 if old["state"] in {State.OPEN, State.CHANGES}:
                     await self._go_on(conn, old, waiting.get(old["policy"]), detail)

@@ -3,6 +3,7 @@
 -- by `replacements`.
 SELECT h.id FROM hold h JOIN communication c ON c.id = h.communication_id
 WHERE h.review_id IS NULL AND h.state = 'waiting' AND h.policy = ANY(:policies) AND h.id <> ALL(:put_off)
+  AND NOT h.inherited
   AND (c.replaces IS NULL OR NOT EXISTS (
       SELECT FROM communication p JOIN hold w ON w.communication_id = p.id AND w.state = 'waiting'
       WHERE p.run_id = c.run_id AND p.key = c.replaces AND p.id < c.id AND p.customer = c.customer))
@@ -12,7 +13,9 @@ ORDER BY h.id LIMIT :most;
 -- One of them, unless another process has it.
 SELECT h.id, h.policy, h.findings, h.papers, h.facts, c.id AS communication, c.key, c.type, c.customer, c.template, c.version,
        c.locale, c.stream, c.recipient, c.copies, c.subject, c.body_text, c.documents, c.source, c.content_hash,
-       r.key AS run
+       r.key AS run,
+       (SELECT p.key FROM communication p
+        WHERE p.run_id = c.run_id AND p.key = c.replaces AND p.id < c.id AND p.customer = c.customer) AS replaces
 FROM hold h JOIN communication c ON c.id = h.communication_id JOIN run r ON r.id = c.run_id
 WHERE h.id = :id AND h.review_id IS NULL AND h.state = 'waiting'
 FOR NO KEY UPDATE OF h SKIP LOCKED;
@@ -30,7 +33,7 @@ SELECT id FROM review WHERE kind = :kind AND domain = '' AND ref = :ref AND poli
 SELECT g.run_id, g.policy FROM (
     SELECT c.run_id, h.policy, max(c.id) AS newest
     FROM hold h JOIN communication c ON c.id = h.communication_id
-    WHERE h.review_id IS NULL AND h.state = 'waiting' AND h.policy = ANY(:policies)
+    WHERE h.review_id IS NULL AND h.state = 'waiting' AND h.policy = ANY(:policies) AND NOT h.inherited
     GROUP BY c.run_id, h.policy) g
 WHERE NOT EXISTS (SELECT FROM communication c WHERE c.id >= g.newest AND c.run_id = g.run_id
                   AND c.created_at > now() - make_interval(secs => :settle))
@@ -53,20 +56,46 @@ SELECT count(*) AS communications, coalesce(array_agg(DISTINCT c.type), '{}') AS
            string_agg(c.key || E'\t' || c.content_hash || E'\n', '' ORDER BY c.key COLLATE "C"), ''), 'UTF8')), 'hex') AS hash
 FROM communication c JOIN hold h ON h.communication_id = c.id
 WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
-  AND ((:unseen AND h.review_id IS NULL) OR h.review_id = :review_id);
+  AND ((:unseen AND h.review_id IS NULL AND NOT h.inherited) OR h.review_id = :review_id);
 
 -- name: run_sample
 -- Those of a run that people see: the sampled ones first, which have papers of their own; the same ones every time.
 SELECT c.key, c.customer, c.body_text, c.documents, h.papers, h.findings
 FROM communication c JOIN hold h ON h.communication_id = c.id
 WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
-  AND ((:unseen AND h.review_id IS NULL) OR h.review_id = :review_id)
+  AND ((:unseen AND h.review_id IS NULL AND NOT h.inherited) OR h.review_id = :review_id)
 ORDER BY h.findings = '[]', h.papers = '[]', md5(c.key), c.key LIMIT :most;
 
 -- name: put_run_to!
 -- All that nobody was asked about waits for a review from now on.
 UPDATE hold h SET review_id = :review_id FROM communication c
-WHERE c.id = h.communication_id AND c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL;
+WHERE c.id = h.communication_id AND c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL
+  AND NOT h.inherited;
+
+-- name: undecided
+-- What takes the place of something, and may or may not have to be seen by those who held that: the first of a chain.
+SELECT DISTINCT c.id FROM hold h JOIN communication c ON c.id = h.communication_id
+WHERE h.inherited AND h.state = 'waiting' AND c.id <> ALL(:put_off)
+  AND NOT EXISTS (
+      SELECT FROM communication p JOIN hold w ON w.communication_id = p.id AND w.inherited AND w.state = 'waiting'
+      WHERE p.run_id = c.run_id AND p.key = c.replaces AND p.id < c.id AND p.customer = c.customer)
+ORDER BY c.id LIMIT :most;
+
+-- name: take_communication^
+-- One of them, unless another process has it.
+SELECT id FROM communication WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: held_before
+-- Its holds of that kind, with the policies that held the one whose place it takes, whatever became of that.
+SELECT h.id, h.policy, ARRAY(
+    SELECT w.policy FROM communication p JOIN hold w ON w.communication_id = p.id
+    WHERE p.run_id = c.run_id AND p.key = c.replaces AND p.id < c.id AND p.customer = c.customer) AS before
+FROM hold h JOIN communication c ON c.id = h.communication_id
+WHERE c.id = :id AND h.inherited AND h.state = 'waiting' ORDER BY h.id FOR NO KEY UPDATE OF h;
+
+-- name: inherit!
+-- These are to be seen like any other.
+UPDATE hold SET inherited = false WHERE id = ANY(:ids);
 
 -- name: replacements
 -- Communications that take the place of one that still waits: of the same customer, in before them, and able to leave.
@@ -74,6 +103,7 @@ SELECT c.id, p.id AS before
 FROM communication c JOIN communication p ON p.run_id = c.run_id AND p.key = c.replaces
 WHERE c.replaces IS NOT NULL AND p.id < c.id AND p.customer = c.customer AND c.id <> ALL(:put_off)
   AND EXISTS (SELECT FROM hold h WHERE h.communication_id = p.id AND h.state = 'waiting')
+  AND NOT EXISTS (SELECT FROM hold h WHERE h.communication_id IN (c.id, p.id) AND h.inherited AND h.state = 'waiting')
   AND NOT EXISTS (SELECT FROM delivery d WHERE d.communication_id = c.id AND d.disposition = 'held'
                   AND d.reason NOT IN ('review', 'suppressed'))
 ORDER BY c.id LIMIT :most;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ async def test_a_link_shows_the_question_and_a_form_answers_it(here: Site, perso
     [kept] = await answers_of(here)
     assert (kept["address"], kept["verdict"], kept["how"], kept["counted"]) == (ANNA, "approve", "page", True)
     assert (await verify(here.pool)).intact
+
+
+async def test_a_forbidden_word_stands_out_on_the_page(here: Site, person: Person) -> None:
+    found = {"rule": "promises", "place": "page 1", "text": "we offer a **guaranteed <b>** return", "severity": "error"}
+    number = await here.open(replace(await here.letter(), findings=(found,)))
+    page = await person.get(await here.link(number, ANNA))
+    assert "we offer a <mark>guaranteed &lt;b&gt;</mark> return</q>" in page.html
 
 
 async def test_both_buttons_pressed_count_once(here: Site, person: Person) -> None:

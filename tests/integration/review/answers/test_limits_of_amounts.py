@@ -36,7 +36,7 @@ async def _asked(room: AnswerRoom, folder: Path, *records: dict[str, Any]) -> li
     receipt = await submit(Driver(driver), run, services, options=IntakeOptions(most_bytes=10_000_000))
     assert receipt.held == len(records)
     options = GatheringOptions(settle=0.0)
-    gathering = Gathering(room.pool, room.desk, room.policies, replace=Holds(room.pool).replace, options=options)
+    gathering = Gathering(room.pool, room.desk, room.policies, holds=Holds(room.pool), options=options)
     assert await gathering.sweep() == len(records)
     await room.send_due()
     return [row["id"] for row in await room.rows("SELECT id FROM review ORDER BY id")]
