@@ -60,6 +60,9 @@ async def _paper(pages: Pages, pictures: Pictures, sheet: Sheet, n: int) -> Pape
         return PaperShown(n, paper.name, size(paper.size), picture=paper.media_type in PICTURES)
     try:
         count = await pictures.pages(paper.sha256, partial(_now, pages, sheet, n))
+        # The first one is drawn before the page is shown: it says then that there is none.
+        if count and await pictures.page(paper.sha256, 1, partial(_now, pages, sheet, n)) is None:
+            count = 0
     except StorageError as error:
         log.warning("review.paper_missing", review=sheet.review.id, why=str(error))
         return PaperShown(n, paper.name, size(paper.size), missing=True)

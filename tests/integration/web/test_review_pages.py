@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from review_site import ANNA, BEN, CARL, LEGAL, Page, Person, Site, pdf, site
 
+from hostile_pdf import pdf_of
 from millstream.audit.chain import verify
 from millstream.review.model import Cancelled, Content, How, NewContent, Paper, Reassigned, State, Verdict
 from millstream.storage.pool import Pool
@@ -157,6 +158,29 @@ async def test_a_document_that_is_lost_or_broken_leaves_the_page_whole(here: Sit
     assert (await person.get(f"{link}/paper/1")).status == 503
     assert (await person.get(f"{link}/page/2/1.png")).status == 404
     assert page.form
+
+
+@pytest.mark.parametrize("blank", [0, 1], ids=["on its first page", "on its second page"])
+async def test_a_hostile_document_leaves_the_page_whole(pool: Pool, tmp_path: Path, person: Person, blank: int) -> None:
+    async with site(pool, tmp_path / "here", patience=1.5) as here:
+        hostile, usual = pdf_of("x", levels=12, before=blank), pdf("Dear customer")
+        stored = [await here.documents.put(content) for content in (hostile, usual)]
+        names = ("hostile.pdf", "usual.pdf")
+        papers = tuple(
+            Paper(name, "application/pdf", each.size, each.sha256) for name, each in zip(names, stored, strict=True)
+        )
+        number = await here.open(Content("b" * 64, papers))
+        link = await here.link(number, ANNA)
+        page = await person.get(link)
+        assert page.status == 200
+        assert page.html.count("has no picture here") == 1 - blank
+        async with person.session.get(f"{link}/page/1/{1 + blank}.png") as response:
+            assert response.headers["Content-Type"] == "image/svg+xml"
+            assert "has no picture here" in await response.text()
+        async with person.session.get(f"{link}/page/2/1.png") as response:
+            assert (await response.read()).startswith(b"\x89PNG")
+        assert (await person.get(link)).html.count("has no picture here") == 1 - blank
+        assert (await person.post(link, {**page.form, "verdict": "approve"})).status == 303
 
 
 async def test_new_content_takes_the_old_form_and_shows_what_changed(here: Site, person: Person) -> None:

@@ -13,6 +13,7 @@ import typst
 from letters_desk import ANNA, BASE, BEN, LettersDesk, body
 from PIL import Image
 
+from hostile_pdf import pdf_of
 from millstream.review.model import Paper
 from millstream.storage.errors import StoreAway
 
@@ -204,6 +205,25 @@ async def test_a_broken_document_is_asked_about_without_a_picture(
         [message] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
     assert "There is no picture of letter.pdf" in body(message, "plain")
     assert _attached(message) == ["letter.pdf"]
+
+
+async def test_a_hostile_document_is_asked_about_without_a_picture_and_looked_at_once(
+    desk: LettersDesk, pdf: Any, eventually: Any
+) -> None:
+    hostile = await desk.open(await _letter(desk, pdf_of("x", levels=12)))
+    for person in (ANNA, BEN):
+        await desk.put("ask", hostile, person)
+    usual = await desk.open(await _letter(desk, pdf("The fee is 10 EUR."), "usual.pdf"))
+    await desk.put("ask", usual)
+    async with desk.working():
+        questions = await eventually(lambda: _some(desk, ANNA, 2), within=60)
+        [other] = await eventually(lambda: _some(desk, BEN, 1), within=5)
+    by_name = {_attached(message)[0]: message for message in questions}
+    for message in (by_name["letter.pdf"], other):
+        assert "There is no picture of letter.pdf: the PDF cannot be read: it takes longer" in body(message, "plain")
+        assert "?choose=approve" in body(message, "html")
+        assert not any(part["Content-ID"] for part in message.walk())
+    assert any(part["Content-ID"] for part in by_name["usual.pdf"].walk())
 
 
 async def test_large_and_sensitive_documents_are_linked(desk: LettersDesk, pdf: Any, eventually: Any) -> None:
