@@ -152,6 +152,8 @@ class Gathering:
         for review_id, group in groupby(rows, key=itemgetter("review_id")):
             holds = list(group)
             async with transaction(self._pool) as conn:
+                if review_id is not None:
+                    await queries.lock_reviews(conn, ids=[review_id])
                 refused = await queries.refuse_holds(conn, ids=[row["id"] for row in holds])
                 done += refused
                 if refused and review_id is not None and not await self._waits(conn, review_id):
@@ -244,10 +246,11 @@ class Gathering:
     async def _replaced(self, change: Mapping[str, Any]) -> bool:
         """A communication takes the place of one that waits: its reviews go on with it, or end."""
         async with transaction(self._pool) as conn:
+            reviews = [row["review_id"] async for row in queries.reviews_of(conn, before=change["before"])]
+            await queries.lock_reviews(conn, ids=reviews)
             before = [row async for row in queries.replaced_holds(conn, before=change["before"])]
-            if not before:
-                return False
-            await queries.lock_reviews(conn, ids=[row["review_id"] for row in before if row["review_id"] is not None])
+            if not before or not {row["review_id"] for row in before} <= {None, *reviews}:
+                return False  # it waits no more; or it was put to people a moment ago: the next sweep sees that
             named = await queries.key_of(conn, id=change["id"])
             detail = f"{named['key']} takes its place"
             waiting = {row["policy"]: row["id"] async for row in queries.holds_of(conn, communication=change["id"])}

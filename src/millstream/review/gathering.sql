@@ -59,9 +59,14 @@ WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
 ORDER BY h.findings = '[]', h.papers = '[]', md5(c.key), c.key LIMIT :most;
 
 -- name: put_run_to!
--- All that nobody was asked about waits for a review from now on.
-UPDATE hold h SET review_id = :review_id FROM communication c
-WHERE c.id = h.communication_id AND c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL;
+-- All that nobody was asked about waits for a review from now on. What another transaction has in hand is left out and
+-- not waited for, behind the audit chain's head; whoever counts again sees that it is missing.
+WITH free AS MATERIALIZED (
+    SELECT h.id FROM hold h JOIN communication c ON c.id = h.communication_id
+    WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL
+    FOR NO KEY UPDATE OF h SKIP LOCKED
+)
+UPDATE hold h SET review_id = :review_id FROM free WHERE h.id = free.id;
 
 -- name: replacements
 -- Communications that take the place of one that still waits: of the same customer, in before them, and able to leave.
@@ -73,6 +78,14 @@ WHERE c.replaces IS NOT NULL AND p.id < c.id AND p.customer = c.customer AND c.i
                   AND d.reason NOT IN ('review', 'suppressed'))
 ORDER BY c.id LIMIT :most;
 
+-- name: lock_reviews!
+-- Before the holds that wait for them; the order of locks stands in `desk`.
+SELECT id FROM review WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: reviews_of
+-- The reviews that a communication waits for.
+SELECT DISTINCT review_id FROM hold WHERE communication_id = :before AND state = 'waiting' AND review_id IS NOT NULL;
+
 -- name: replaced_holds
 -- What waited of the one that is replaced, and how far its reviews are.
 SELECT h.id, h.policy, h.review_id, v.state, v.kind, c.run_id, r.key AS run, r.source
@@ -80,10 +93,6 @@ FROM hold h JOIN communication c ON c.id = h.communication_id JOIN run r ON r.id
 LEFT JOIN review v ON v.id = h.review_id
 WHERE h.communication_id = :before AND h.state = 'waiting'
 ORDER BY h.id FOR NO KEY UPDATE OF h;
-
--- name: lock_reviews!
--- All of them, in order, before the first changes: it locks the audit chain's head, behind which nothing may wait.
-SELECT id FROM review WHERE id = ANY(:ids) ORDER BY id FOR UPDATE;
 
 -- name: key_of^
 -- By what name people know a communication.
@@ -110,7 +119,10 @@ ORDER BY h.review_id, h.id LIMIT :most;
 
 -- name: refuse_holds!
 -- These wait no longer.
-UPDATE hold SET state = 'refused' WHERE id = ANY(:ids) AND state = 'waiting';
+WITH locked AS MATERIALIZED (
+    SELECT id FROM hold WHERE id = ANY(:ids) AND state = 'waiting' ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE hold h SET state = 'refused' FROM locked WHERE h.id = locked.id;
 
 -- name: templates_since
 -- Since when each template's version is in use.
