@@ -21,6 +21,7 @@ import aiosql
 
 from millstream.log import get_logger
 from millstream.review.contents import MOST_SHOWN, content_of, makers_of, of_communication, of_event, of_run
+from millstream.review.limits import limited_field
 from millstream.review.model import (
     Cancelled,
     Content,
@@ -58,6 +59,8 @@ _OWN_RUNS = "reviews/"
 _OWN = "review:"
 _AGAIN = 60.0
 _LOOKS_WHILE_SETTLING = 4
+_PLAIN: Final = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
+"""Numbers of which the largest is known: the database would stumble over others."""
 
 
 class Occurrence(Protocol):
@@ -227,10 +230,12 @@ class Gathering:
             found = await queries.open_review(conn, kind=SubjectKind.RUN.value, ref=run["key"], policy=policy)
             subject, content = await self._run_content(conn, run, policy, found["id"] if found else None, unseen=True)
             review_id = await self._open(conn, policy, subject, content)
-            await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
-            now = await queries.run_content(conn, run_id=run_id, policy=policy, review_id=review_id, unseen=False)
-            if now["hash"] != content.hash:
-                # Something came in since it was counted: nothing of this happened, and the next sweep counts again.
+            put = await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
+            what = {"run_id": run_id, "policy": policy, "review_id": review_id, "unseen": False}
+            now = await queries.run_content(conn, **what, limited=None, plain=_PLAIN)
+            if not put or now["hash"] != content.hash:
+                # Another process was faster, or something came in since it was counted, or somebody has some of it in
+                # hand: nothing of this happened, and the next sweep counts again.
                 await conn.rollback()
                 return False
         return True
@@ -239,9 +244,14 @@ class Gathering:
         self, conn: Connection, run: Mapping[str, Any], policy: str, review_id: int | None, *, unseen: bool
     ) -> tuple[Subject, Content]:
         what = {"run_id": run["id"], "policy": policy, "review_id": review_id, "unseen": unseen}
-        totals = await queries.run_content(conn, **what)
+        limited = self._limited(policy)
+        totals = await queries.run_content(conn, **what, limited=limited, plain=_PLAIN)
         sample = [row async for row in queries.run_sample(conn, **what, most=MOST_SHOWN)]
-        return of_run(run, totals, sample)
+        return of_run(run, totals, sample, limited=limited)
+
+    def _limited(self, policy: str) -> str | None:
+        terms = self._policies.get(policy)  # None: it asks nobody any more, and what it asked goes on
+        return limited_field(terms) if terms is not None else None
 
     async def _replaced(self, change: Mapping[str, Any]) -> bool:
         """A communication takes the place of one that waits: its reviews go on with it, or end."""

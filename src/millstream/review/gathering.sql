@@ -42,10 +42,13 @@ SELECT id, key, source FROM run WHERE id = :run_id FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: run_content^
 -- What of a run waits for one policy, and the hash of all of it: of those nobody was asked about, and those of a review.
+-- Of a field that the policy limits, the largest number, and how many have none that is written plainly.
 SELECT count(*) AS communications, coalesce(array_agg(DISTINCT c.type), '{}') AS types,
        count(DISTINCT c.customer) AS customers, count(*) FILTER (WHERE h.findings <> '[]') AS found,
        encode(sha256(convert_to(coalesce(
-           string_agg(c.key || E'\t' || c.content_hash || E'\n', '' ORDER BY c.key COLLATE "C"), ''), 'UTF8')), 'hex') AS hash
+           string_agg(c.key || E'\t' || c.content_hash || E'\n', '' ORDER BY c.key COLLATE "C"), ''), 'UTF8')), 'hex') AS hash,
+       max(CASE WHEN h.facts ->> :limited::text ~ :plain THEN (h.facts ->> :limited::text)::numeric END) AS largest,
+       count(*) FILTER (WHERE (h.facts ->> :limited::text ~ :plain) IS NOT TRUE) AS unread
 FROM communication c JOIN hold h ON h.communication_id = c.id
 WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
   AND ((:unseen AND h.review_id IS NULL) OR h.review_id = :review_id);
