@@ -5,7 +5,7 @@ WHERE due_at <= now() ORDER BY due_at, review_id, round LIMIT 1 FOR UPDATE SKIP 
 
 -- name: lock_holds
 -- A portion of what a review still holds. The communications are locked as well: of two gates that open in the same
--- moment the second one then sees the first open.
+-- moment the second one then sees the first open. The order of locks stands in `review.desk`.
 SELECT h.id, h.communication_id FROM hold h JOIN communication c ON c.id = h.communication_id
 WHERE h.review_id = :review_id AND h.state = 'waiting'
 ORDER BY h.id LIMIT :most FOR NO KEY UPDATE OF h, c;

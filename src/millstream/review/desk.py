@@ -1,7 +1,18 @@
 """The only writer of reviews: what happens to one becomes durable with all that follows, in the caller's transaction.
 
-Locks in the order review, seats, mails, and the audit chain's head last. Who lets something happen to several reviews
-in one transaction locks them all first (`lock`): the first one's audit entry locks the chain for everybody.
+The order of locks, for all that reviews touch. Each transaction takes those it needs in this order, and several of one
+kind by number:
+
+1. `run`, where a whole run is put to people; skipped where another process has it
+2. `review`, all that the transaction will change (`lock`), with seats and mails behind it
+3. `next_step` and then `hold_order` of a review
+4. `hold`, each with its `communication`
+5. `delivery`
+6. `audit_head`: the first entry of a transaction locks the chain for everybody, and behind it nothing is waited for
+
+An answer or an overruling takes 2, 3, 6; an order that is carried (`delivery.holds`) 3, 4, 5, 6; a letter that takes
+another's place, and what is withdrawn (`gathering`), 2, 4, 5, 6. Only a hold that was put to nobody yet is taken before
+the review that it opens, and only where nobody else has it.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Gate:
     Args:
         book: the policies.
         packs: the rules.
-        texts: reads a PDF's pages (`rules.apart.TextReader`).
+        texts: reads a PDF's pages (`composer.apart.PdfReader.texts`).
         since: template and version to the day since when that is in use; one that is not there is new.
         today: what day it is.
     """

@@ -21,6 +21,7 @@ import aiosql
 
 from millstream.log import get_logger
 from millstream.review.contents import MOST_SHOWN, content_of, makers_of, of_communication, of_event, of_run
+from millstream.review.limits import limited_field
 from millstream.review.model import (
     Cancelled,
     Content,
@@ -58,6 +59,8 @@ _OWN_RUNS = "reviews/"
 _OWN = "review:"
 _AGAIN = 60.0
 _LOOKS_WHILE_SETTLING = 4
+_PLAIN: Final = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
+"""Numbers of which the largest is known: the database would stumble over others."""
 
 
 class Occurrence(Protocol):
@@ -155,6 +158,8 @@ class Gathering:
         for review_id, group in groupby(rows, key=itemgetter("review_id")):
             holds = list(group)
             async with transaction(self._pool) as conn:
+                if review_id is not None:
+                    await queries.lock_reviews(conn, ids=[review_id])
                 refused = await queries.refuse_holds(conn, ids=[row["id"] for row in holds])
                 done += refused
                 if refused and review_id is not None and not await self._waits(conn, review_id):
@@ -228,10 +233,12 @@ class Gathering:
             found = await queries.open_review(conn, kind=SubjectKind.RUN.value, ref=run["key"], policy=policy)
             subject, content = await self._run_content(conn, run, policy, found["id"] if found else None, unseen=True)
             review_id = await self._open(conn, policy, subject, content)
-            await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
-            now = await queries.run_content(conn, run_id=run_id, policy=policy, review_id=review_id, unseen=False)
-            if now["hash"] != content.hash:
-                # Something came in since it was counted: nothing of this happened, and the next sweep counts again.
+            put = await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
+            what = {"run_id": run_id, "policy": policy, "review_id": review_id, "unseen": False}
+            now = await queries.run_content(conn, **what, limited=None, plain=_PLAIN)
+            if not put or now["hash"] != content.hash:
+                # Another process was faster, or something came in since it was counted, or somebody has some of it in
+                # hand: nothing of this happened, and the next sweep counts again.
                 await conn.rollback()
                 return False
         return True
@@ -240,9 +247,14 @@ class Gathering:
         self, conn: Connection, run: Mapping[str, Any], policy: str, review_id: int | None, *, unseen: bool
     ) -> tuple[Subject, Content]:
         what = {"run_id": run["id"], "policy": policy, "review_id": review_id, "unseen": unseen}
-        totals = await queries.run_content(conn, **what)
+        limited = self._limited(policy)
+        totals = await queries.run_content(conn, **what, limited=limited, plain=_PLAIN)
         sample = [row async for row in queries.run_sample(conn, **what, most=MOST_SHOWN)]
-        return of_run(run, totals, sample)
+        return of_run(run, totals, sample, limited=limited)
+
+    def _limited(self, policy: str) -> str | None:
+        terms = self._policies.get(policy)  # None: it asks nobody any more, and what it asked goes on
+        return limited_field(terms) if terms is not None else None
 
     async def _inherits(self, communication: int) -> bool:
         """What takes the place of another is asked of those policies that held it.
@@ -264,10 +276,11 @@ class Gathering:
     async def _replaced(self, change: Mapping[str, Any]) -> bool:
         """A communication takes the place of one that waits: its reviews go on with it, or end."""
         async with transaction(self._pool) as conn:
+            reviews = [row["review_id"] async for row in queries.reviews_of(conn, before=change["before"])]
+            await queries.lock_reviews(conn, ids=reviews)
             before = [row async for row in queries.replaced_holds(conn, before=change["before"])]
-            if not before:
-                return False
-            await queries.lock_reviews(conn, ids=[row["review_id"] for row in before if row["review_id"] is not None])
+            if not before or not {row["review_id"] for row in before} <= {None, *reviews}:
+                return False  # it waits no more; or it was put to people a moment ago: the next sweep sees that
             named = await queries.key_of(conn, id=change["id"])
             detail = f"{named['key']} takes its place"
             waiting = {row["policy"]: row["id"] async for row in queries.holds_of(conn, communication=change["id"])}

@@ -46,14 +46,18 @@ SELECT id, key, source FROM run WHERE id = :run_id FOR NO KEY UPDATE SKIP LOCKED
 -- name: any_unseen^
 -- Whether a run, once it is taken, still has something that nobody was asked about.
 SELECT EXISTS (SELECT FROM hold h JOIN communication c ON c.id = h.communication_id
-    WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL) AS unseen;
+    WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL
+    AND NOT h.inherited) AS unseen;
 
 -- name: run_content^
 -- What of a run waits for one policy, and the hash of all of it: of those nobody was asked about, and those of a review.
+-- Of a field that the policy limits, the largest number, and how many have none that is written plainly.
 SELECT count(*) AS communications, coalesce(array_agg(DISTINCT c.type), '{}') AS types,
        count(DISTINCT c.customer) AS customers, count(*) FILTER (WHERE h.findings <> '[]') AS found,
        encode(sha256(convert_to(coalesce(
-           string_agg(c.key || E'\t' || c.content_hash || E'\n', '' ORDER BY c.key COLLATE "C"), ''), 'UTF8')), 'hex') AS hash
+           string_agg(c.key || E'\t' || c.content_hash || E'\n', '' ORDER BY c.key COLLATE "C"), ''), 'UTF8')), 'hex') AS hash,
+       max(CASE WHEN h.facts ->> :limited::text ~ :plain THEN (h.facts ->> :limited::text)::numeric END) AS largest,
+       count(*) FILTER (WHERE (h.facts ->> :limited::text ~ :plain) IS NOT TRUE) AS unread
 FROM communication c JOIN hold h ON h.communication_id = c.id
 WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
   AND ((:unseen AND h.review_id IS NULL AND NOT h.inherited) OR h.review_id = :review_id);
@@ -67,10 +71,15 @@ WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting'
 ORDER BY h.findings = '[]', h.papers = '[]', md5(c.key), c.key LIMIT :most;
 
 -- name: put_run_to!
--- All that nobody was asked about waits for a review from now on.
-UPDATE hold h SET review_id = :review_id FROM communication c
-WHERE c.id = h.communication_id AND c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL
-  AND NOT h.inherited;
+-- All that nobody was asked about waits for a review from now on. What another transaction has in hand is left out and
+-- not waited for, behind the audit chain's head; whoever counts again sees that it is missing.
+WITH free AS MATERIALIZED (
+    SELECT h.id FROM hold h JOIN communication c ON c.id = h.communication_id
+    WHERE c.run_id = :run_id AND h.policy = :policy AND h.state = 'waiting' AND h.review_id IS NULL
+      AND NOT h.inherited
+    FOR NO KEY UPDATE OF h SKIP LOCKED
+)
+UPDATE hold h SET review_id = :review_id FROM free WHERE h.id = free.id;
 
 -- name: undecided
 -- What takes the place of something, and may or may not have to be seen by those who held that: the first of a chain.
@@ -108,6 +117,14 @@ WHERE c.replaces IS NOT NULL AND p.id < c.id AND p.customer = c.customer AND c.i
                   AND d.reason NOT IN ('review', 'suppressed'))
 ORDER BY c.id LIMIT :most;
 
+-- name: lock_reviews!
+-- Before the holds that wait for them; the order of locks stands in `desk`.
+SELECT id FROM review WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: reviews_of
+-- The reviews that a communication waits for.
+SELECT DISTINCT review_id FROM hold WHERE communication_id = :before AND state = 'waiting' AND review_id IS NOT NULL;
+
 -- name: replaced_holds
 -- What waited of the one that is replaced, and how far its reviews are.
 SELECT h.id, h.policy, h.review_id, v.state, v.kind, c.run_id, r.key AS run, r.source
@@ -115,10 +132,6 @@ FROM hold h JOIN communication c ON c.id = h.communication_id JOIN run r ON r.id
 LEFT JOIN review v ON v.id = h.review_id
 WHERE h.communication_id = :before AND h.state = 'waiting'
 ORDER BY h.id FOR NO KEY UPDATE OF h;
-
--- name: lock_reviews!
--- All of them, in order, before the first changes: it locks the audit chain's head, behind which nothing may wait.
-SELECT id FROM review WHERE id = ANY(:ids) ORDER BY id FOR UPDATE;
 
 -- name: key_of^
 -- By what name people know a communication.
@@ -145,7 +158,10 @@ ORDER BY h.review_id, h.id LIMIT :most;
 
 -- name: refuse_holds!
 -- These wait no longer.
-UPDATE hold SET state = 'refused' WHERE id = ANY(:ids) AND state = 'waiting';
+WITH locked AS MATERIALIZED (
+    SELECT id FROM hold WHERE id = ANY(:ids) AND state = 'waiting' ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE hold h SET state = 'refused' FROM locked WHERE h.id = locked.id;
 
 -- name: templates_since
 -- Since when each template's version is in use.

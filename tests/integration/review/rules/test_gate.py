@@ -18,6 +18,7 @@ from gathered import Room, book, letter
 from millstream.audit.chain import verify
 from millstream.communication.model import Mode, Policy
 from millstream.communication.store import RunStore
+from millstream.composer.apart import PdfReader
 from millstream.composer.pages import page_texts
 from millstream.intake.driver import Driver
 from millstream.intake.files import HandedIn
@@ -27,7 +28,6 @@ from millstream.intake.record import read_record
 from millstream.intake.submit import IntakeOptions, Receipt, Services, submit
 from millstream.review.gate import Gate
 from millstream.review.policy import PolicyBook
-from millstream.review.rules.apart import TextReader
 from millstream.review.rules.pack import Packs, load_packs
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Pool
@@ -84,8 +84,8 @@ def record(number: int = 1, text: str = CLAUSE, **changes: Any) -> dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def texts() -> Iterator[TextReader]:
-    reader = TextReader(patience=20.0)
+def texts() -> Iterator[PdfReader]:
+    reader = PdfReader(patience=20.0)
     yield reader
     reader.close()
 
@@ -114,8 +114,8 @@ class Door:
 
 
 @pytest.fixture
-def door(pool: Pool, tmp_path: Path, texts: TextReader) -> Door:
-    return Door(pool, tmp_path, texts)
+def door(pool: Pool, tmp_path: Path, texts: PdfReader) -> Door:
+    return Door(pool, tmp_path, texts.texts)
 
 
 async def _holds(room: Room) -> list[dict[str, Any]]:
@@ -350,7 +350,7 @@ async def test_what_is_made_in_a_process_of_its_own_is_looked_at_there(door: Doo
 async def test_a_gate_works_in_another_process(door: Door, room: Room) -> None:
     gate = pickle.loads(pickle.dumps(door.gate(book(compliance=COMPLIANCE))))  # noqa: S301  written a moment ago
     await door.submit(gate, record(1), record(2, "You may not."))
-    await asyncio.to_thread(gate.texts.close)
+    await asyncio.to_thread(gate.texts.__self__.close)
     assert [hold["key"] for hold in await _holds(room)] == ["letters/2"]
 
 
