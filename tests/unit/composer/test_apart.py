@@ -6,7 +6,7 @@ import os
 import pickle
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,13 @@ def _children() -> list[int]:
         except OSError:
             continue
     return found
+
+
+@pytest.fixture
+def started() -> Callable[[], list[int]]:
+    """The readers that were started since: another test's may be waiting for the collector."""
+    before = set(_children())
+    return lambda: [child for child in _children() if child not in before]
 
 
 @pytest.fixture
@@ -74,25 +81,25 @@ def test_one_that_would_take_days_is_given_up_and_the_next_is_read() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_reader_that_is_ended_from_outside_reads_on(number: signal.Signals) -> None:
+def test_a_reader_that_is_ended_from_outside_reads_on(number: signal.Signals, started: Callable[[], list[int]]) -> None:
     reader = PdfReader(patience=20.0)
     try:
         assert reader.texts(pdf_of("Hello"))
-        [child] = _children()
+        [child] = started()
         os.kill(child, number)
         assert reader.texts(pdf_of("Again"))
     finally:
         reader.close()
-    assert _children() == []
+    assert started() == []
 
 
-def test_a_reader_that_is_forgotten_leaves_no_process_behind() -> None:
+def test_a_reader_that_is_forgotten_leaves_no_process_behind(started: Callable[[], list[int]]) -> None:
     reader = PdfReader(patience=20.0)
     assert reader.texts(pdf_of("Hello"))
-    assert len(_children()) == 1
+    assert len(started()) == 1
     del reader
     gc.collect()
-    assert _children() == []
+    assert started() == []
 
 
 def test_a_reader_goes_to_another_process_and_starts_its_own_there(reader: PdfReader) -> None:
@@ -127,7 +134,7 @@ def test_a_statement_has_its_picture(reader: PdfReader, composer: Composer, stat
         reader.png(pdf, 99, 900)
 
 
-def test_forms_that_draw_forms_have_no_picture_in_time_and_harm_no_other() -> None:
+def test_forms_that_draw_forms_have_no_picture_in_time_and_harm_no_other(started: Callable[[], list[int]]) -> None:
     reader = PdfReader(patience=1.5)
     try:
         for _ in range(2):
@@ -136,7 +143,7 @@ def test_forms_that_draw_forms_have_no_picture_in_time_and_harm_no_other() -> No
             assert reader.png(pdf_of("Hello"), 1, 900).startswith(b"\x89PNG")
     finally:
         reader.close()
-    assert _children() == []
+    assert started() == []
 
 
 def test_a_page_of_gigabytes_takes_no_more_memory_than_it_may() -> None:
@@ -187,15 +194,15 @@ def _picture(across: int, down: int) -> bytes:
     return written.getvalue()
 
 
-def test_what_a_hostile_one_took_is_free_again() -> None:
+def test_what_a_hostile_one_took_is_free_again(started: Callable[[], list[int]]) -> None:
     before, reader = _open_files(), PdfReader(patience=1.0)
     for _ in range(3):
         with pytest.raises(UnreadablePdf):
             reader.png(pdf_of("x", levels=12), 1, 900)
-    assert _children() == []  # each was ended, none is left as a zombie
+    assert started() == []  # each was ended, none is left as a zombie
     assert _open_files() == before
     assert reader.png(pdf_of("Hello"), 1, 900)
-    assert len(_children()) == 1
+    assert len(started()) == 1
     reader.close()
     assert _open_files() == before
 
