@@ -112,11 +112,14 @@ class PdfReader:
         head = orjson.dumps(question)
         patience = self._patience if within is None else max(0.0, min(within, self._patience))
         with self._lock:
+            was = self.pid
             try:
                 try:
                     answer, picture = self._ask(self._running(), head, content, patience)
-                except (OSError, _Gone):  # it may have ended for another reason than this document
-                    self._end()
+                except (OSError, _Gone):
+                    if was is None:
+                        raise
+                    self._end()  # one that ran before may have ended for another reason than this document
                     answer, picture = self._ask(self._running(), head, content, patience)
             except (OSError, _TooSlow, _Gone) as error:
                 self._end()

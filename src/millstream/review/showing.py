@@ -79,6 +79,7 @@ class Showing:
         self._pages = pages
         self._keep = keep
         self._drawn: dict[tuple[str, ...], Any] = {}
+        self._turn = asyncio.Lock()
 
     async def show(self, case: Case, words: Words, *, room: int | None = None) -> Shown:
         """Everything there is to see of a case; with `room`, one of several in a mail: that many bytes attached.
@@ -217,15 +218,16 @@ class Showing:
         return Inlined(cid=f"{cid}@millstream", name=f"{cid}.png", media_type="image/png", sha256=stored.sha256)
 
     async def _once(self, key: tuple[str, ...], make: Any) -> Any:
-        if key not in self._drawn:
-            try:
-                made = await make()
-            except (UnreadablePdf, ValueError) as problem:
-                made = problem
-            while len(self._drawn) >= self._keep:
-                self._drawn.pop(next(iter(self._drawn)))
-            self._drawn[key] = made
-        found = self._drawn[key]
+        async with self._turn:  # whoever asks for the same meanwhile finds it made
+            if key not in self._drawn:
+                try:
+                    made = await make()
+                except (UnreadablePdf, ValueError) as problem:
+                    made = problem
+                while len(self._drawn) >= self._keep:
+                    self._drawn.pop(next(iter(self._drawn)))
+                self._drawn[key] = made
+            found = self._drawn[key]
         if isinstance(found, Exception):
             raise found.with_traceback(None)
         return found

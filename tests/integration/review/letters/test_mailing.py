@@ -159,7 +159,7 @@ async def test_what_follows_after_a_kill_stays_in_the_readers_thread(
         [question] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
         await eventually(lambda: _left(desk, number), within=10)
     assert (await desk.mail(number))["rfc822_id"] is None
-    slow = {"point": "odd", "kind": "slow", "method": "*.messages.get", "delay": 60}
+    slow = {"point": "odd", "kind": "slow", "method": "messages.get", "delay": 30}
     async with desk.session.post(f"{desk.running.url}/sandbox/v1/faults", json=slow) as reply:
         assert reply.status == 200, await reply.text()
     script = str(Path(__file__).with_name("killed_papers.py"))
@@ -273,7 +273,8 @@ async def test_a_hostile_document_is_asked_about_without_a_picture_and_looked_at
         [other] = await eventually(lambda: _some(desk, BEN, 1), within=5)
     by_name = {_attached(message)[0]: message for message in questions}
     for message in (by_name["letter.pdf"], other):
-        assert "There is no picture of letter.pdf: the PDF cannot be read: it takes longer" in body(message, "plain")
+        told = " ".join(body(message, "plain").split())
+        assert "There is no picture of letter.pdf: the PDF cannot be read: it" in told  # takes too long, or too much
         assert "?choose=approve" in body(message, "html")
         assert not any(part["Content-ID"] for part in message.walk())
     assert any(part["Content-ID"] for part in by_name["usual.pdf"].walk())
