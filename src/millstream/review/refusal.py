@@ -153,7 +153,9 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
     begun = (begin for begin in _sentences(words, head.end) if one["condition"].longest(words, begin))
     found = {
         "trailing": TRAILING in words,
-        "hedged": one["hedge"].within(words),
+        # "Would you please" is a wish, and no doubt.
+        "hedged": one["hedge"].within(words[: head.begin] if head.asked else words)
+        or (head.asked and one["hedge"].within(words[head.end :])),
         # "Il faut" holds a word of somebody else's only as it is spelt.
         "hearsay": one["hearsay"].within(sentence[: head.begin]) or one["hearsay"].within(sentence[head.end :]),
         "conditional": one["condition"].within(sentence) or next(begun, None) is not None,
