@@ -1,7 +1,7 @@
 """The words of answers, by language: phrases as `words/<language>.toml` has them, made ready to be looked up.
 
-A phrase is words in a row. `(a|b)` is one of them, `[a|b]` one of them or none, `{name}` a phrase of that slot, and
-`...` up to a dozen words that are no negation and no condition.
+A phrase is words in a row. `(a|b)` is one of them, `[a|b]` one of them or none, `{name}` a phrase of that slot (a slot
+may hold those above it), and `...` up to a dozen words that are no negation and no condition.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "nl")
 """Those that have words."""
@@ -57,40 +57,63 @@ _FOLDED: Final = (
 _STOPS: Final = frozenset({".", "\n", "?"})
 
 Words = tuple[str, ...]
+Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Phrases by their first word, the longest first."""
+    """Phrases, by their first words and as a tree of words."""
 
     starting: Mapping[str, tuple[Words, ...]]
+    tree: Tree
+    """After each word the words that may follow; `""` where a phrase ends."""
+    slots: Mapping[str, Phrases]
     barred: frozenset[str] = frozenset()
     """Words that no gap passes over."""
 
+    def ends(self, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
+        """Where the phrases end that begin there, and whether words stand in a gap of theirs."""
+        return self._below(self.tree, words, at)
+
+    def _below(self, tree: Tree, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
+        if "" in tree:
+            yield at, False
+        if at >= len(words):
+            return
+        if (then := tree.get(words[at])) is not None:
+            yield from self._below(then, words, at + 1)
+        for name in self.slots:
+            if (then := tree.get(name)) is not None:
+                for end, _ in self.slots[name].ends(words, at):
+                    yield from self._below(then, words, end)
+        if (then := tree.get(GAP)) is not None:
+            yield from self._beyond(then, words, at)
+
+    def _beyond(self, tree: Tree, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
+        """Behind a gap, which takes as few words as it can."""
+        for begin in range(at, min(at + _LONGEST_GAP + 1, len(words))):
+            found = [end for end, _ in self._below(tree, words, begin)]
+            if found:
+                yield from ((end, begin > at) for end in found)
+                return
+            if words[begin] in _STOPS or words[begin] in self.barred:
+                return
+
     def lengths(self, words: Sequence[str], at: int) -> Iterator[int]:
         """How long the phrases are that stand there, the longest first."""
-        for phrase in self.starting.get(words[at], ()):
-            length = _matched(words, at, phrase, self.barred)
-            if length:
-                yield length
+        yield from sorted({end - at for end, _ in self.ends(words, at)}, reverse=True)
 
     def longest(self, words: Sequence[str], at: int) -> int:
         """Of the longest one that stands there; 0 where none does."""
-        return max(self.lengths(words, at), default=0) if at < len(words) else 0
+        return max((end - at for end, _ in self.ends(words, at)), default=0)
 
     def parted(self, words: Sequence[str], at: int) -> bool:
         """Whether the longest one that stands there has a gap with words in it."""
-        length = self.longest(words, at)
-        return any(
-            GAP in phrase
-            and len(phrase) - phrase.count(GAP) < length
-            and _matched(words, at, phrase, self.barred) == length
-            for phrase in self.starting.get(words[at], ())
-        )
+        return max(self.ends(words, at), default=(0, False))[1]
 
     def within(self, words: Sequence[str]) -> bool:
         """Whether one stands anywhere."""
-        return any(self.longest(words, at) for at in range(len(words)))
+        return any(next(self.ends(words, at), None) for at in range(len(words)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +147,8 @@ def lexicon(language: str) -> Lexicon:
     if language not in LANGUAGES:
         raise KeyError(language)
     raw = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    slots: dict[str, list[str]] = raw.get("slots", {})
-    expanded = {name: _expanded(raw.get(name, ()), slots) for name in _LISTS}
+    slots = {f"{{{name}}}": _folded(_expanded(patterns)) for name, patterns in raw.get("slots", {}).items()}
+    expanded = {name: _expanded(raw.get(name, ())) for name in _LISTS}
     exact = {phrase[0] for name in _GUARDS for phrase in expanded[name] if len(phrase) == 1}
     doubts = set().union(*(expanded[name] for name in _GUARDS if name != "denial"))
     for name in ("filler", "courtesy", "approve", "approve_all"):
@@ -135,14 +158,18 @@ def lexicon(language: str) -> Lexicon:
         expanded[name] |= {
             folded for phrase in expanded[name] for folded in _plain(phrase) if not (set(folded) - set(phrase)) & exact
         }
-    marked = {word for name in _MARKED for phrase in expanded[name] for word in phrase}
-    known = {word for phrases in expanded.values() for phrase in phrases for word in phrase}
+    spoken = {word for phrases in slots.values() for phrase in phrases for word in phrase}
+    marked = spoken | {word for name in _MARKED for phrase in expanded[name] for word in phrase}
+    known = spoken | {word for phrases in expanded.values() for phrase in phrases for word in phrase}
     common = {word for phrase in expanded["common"] for word in phrase}
+    filled: dict[str, Phrases] = {}
+    for name, phrases in slots.items():
+        filled[name] = _phrases(phrases, filled)
     return Lexicon(
         language,
-        {name: _by_first(phrases, frozenset(exact)) for name, phrases in expanded.items()},
-        frozenset(marked - common - {GAP}),
-        frozenset(known - {GAP}),
+        {name: _phrases(phrases, filled, frozenset(exact)) for name, phrases in expanded.items()},
+        frozenset(marked - common - {GAP} - set(slots)),
+        frozenset(known - {GAP} - set(slots)),
     )
 
 
@@ -155,11 +182,21 @@ def every_marked() -> frozenset[str]:
     )
 
 
-def _by_first(phrases: set[Words], barred: frozenset[str]) -> Phrases:
+def _phrases(phrases: set[Words], slots: Mapping[str, Phrases], barred: frozenset[str] = frozenset()) -> Phrases:
     starting: dict[str, list[Words]] = {}
+    tree: Tree = {}
     for phrase in sorted(phrases, key=lambda words: (-len(words), words)):
-        starting.setdefault(phrase[0], []).append(phrase)
-    return Phrases({first: tuple(found) for first, found in starting.items()}, barred)
+        for first in slots[phrase[0]].starting if phrase[0] in slots else (phrase[0],):
+            starting.setdefault(first, []).append(phrase)
+        branch = tree
+        for word in phrase:
+            branch = branch.setdefault(word, {})
+        branch[""] = {}
+    return Phrases({first: tuple(found) for first, found in starting.items()}, tree, slots, barred)
+
+
+def _folded(phrases: set[Words]) -> set[Words]:
+    return phrases | {folded for phrase in phrases for folded in _plain(phrase)}
 
 
 def _plain(phrase: Words) -> Iterator[Words]:
@@ -175,22 +212,22 @@ def _plain(phrase: Words) -> Iterator[Words]:
         yield written
 
 
-def _expanded(patterns: Sequence[str], slots: Mapping[str, Sequence[str]]) -> set[Words]:
-    return {words for pattern in patterns for words in _ways(pattern, slots) if words}
+def _expanded(patterns: Sequence[str]) -> set[Words]:
+    return {words for pattern in patterns for words in _ways(pattern) if words}
 
 
-def _ways(pattern: str, slots: Mapping[str, Sequence[str]]) -> set[Words]:
-    """Every way in which a pattern can be said."""
+def _ways(pattern: str) -> set[Words]:
+    """Every way in which a pattern can be said; slots stay."""
     ways: set[Words] = {()}
     for piece in _pieces(pattern):
         inside = piece[1:-1]
         match piece[0]:
             case "[":
-                options = {(), *(words for each in _options(inside) for words in _ways(each, slots))}
+                options = {(), *(words for each in _options(inside) for words in _ways(each))}
             case "(":
-                options = {words for each in _options(inside) for words in _ways(each, slots)}
+                options = {words for each in _options(inside) for words in _ways(each)}
             case "{":
-                options = {words for each in slots[inside] for words in _ways(each, slots)}
+                options = {(piece,)}
             case _:
                 options = {tuple(map(normal, _WORD.findall(piece)))}
         ways = {(*way, *words) for way in ways for words in options}
@@ -217,19 +254,3 @@ def _split(text: str, at: str) -> Iterator[str]:
     if depth:
         raise ValueError(f"the brackets of {text!r} are not closed")
     yield text[begin:]
-
-
-def _matched(words: Sequence[str], at: int, phrase: Words, barred: frozenset[str]) -> int:
-    """How many words a phrase takes there; 0 where it does not stand there. A gap takes as few as it can."""
-    if GAP not in phrase:
-        return len(phrase) if tuple(words[at : at + len(phrase)]) == phrase else 0
-    cut = phrase.index(GAP)
-    head, tail = phrase[:cut], phrase[cut + 1 :]
-    if tuple(words[at : at + cut]) != head:
-        return 0
-    for begin in range(at + cut, min(at + cut + _LONGEST_GAP, len(words)) + 1):
-        if begin < len(words) and (length := _matched(words, begin, tail, barred)):
-            return begin + length - at
-        if begin < len(words) and (words[begin] in _STOPS or words[begin] in barred):
-            break
-    return 0
