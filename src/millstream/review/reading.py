@@ -15,8 +15,10 @@ from typing import Final
 from millstream.review.approval import THUMB, approves
 from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
+from millstream.review.pointed import points
 from millstream.review.polite import body_of, is_device
 from millstream.review.refusal import asks_for, headed, only, strange, taken_back
+from millstream.review.spelling import spelled
 from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
 
@@ -59,7 +61,7 @@ def understand(text: str, languages: Sequence[str]) -> Understood:
     if why := _unreadable(clean):
         return Understood(None, text=clean.strip(), why=why)
     lines = ("" if is_device(line, lexicons) else line for line in clean.split("\n"))
-    body = body_of(cut("\n".join(lines)), lexicons)
+    body = body_of(spelled(cut("\n".join(lines)), lexicons), lexicons)
     if len(body.written()) > MOST or not body.tokens:
         return Understood(None, text=body.written(), why="long" if body.tokens else "empty")
     numbered = items(body, lexicons)
@@ -144,6 +146,8 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     if approving is not None and not asks and not trails:
         return _Said(Verdict.APPROVE, more=False, everything=approving)
     found = headed(words, one, lexicons, item=item)
+    if found is None and not item and points(words, one) and not strange(words, one):
+        return _Said(Verdict.CHANGE, more=True)
     if found is None:
         return _No("question" if asks else "unknown", stops=approving is not None)
     alone = not found.says and only(found.beside(words), one, lexicons)

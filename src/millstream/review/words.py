@@ -28,7 +28,8 @@ _LISTS: Final = (
     *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "change", "change_open", "request"),
     *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
-    *("neutral", "rejecting", "elsewhere"),
+    *("neutral", "rejecting", "elsewhere", "release", "unchanged", "praise", "limit", "partial", "rest"),
+    *("part", "slip", "contrast", "settled", "asking", "intro", "cancel", "lookalike"),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
@@ -51,8 +52,10 @@ _MARKED: Final = (
 _FOLDED: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject"),
     *("reject_open", "reject_all", "change", "change_open", "request", "fault", "no", "neutral", "rejecting"),
-    *("elsewhere", "gratitude"),
+    *("elsewhere", "gratitude", "release", "unchanged", "praise", "part", "slip", "contrast", "intro", "rest"),
 )
+_WHOLE: Final = frozenset({"filler", "approve", "approve_all", "release", "unchanged"})
+"""Of approvals; their gaps pass over no word that says anything of verdicts, faults or parts."""
 
 _STOPS: Final = frozenset({".", "\n", "?"})
 
@@ -151,7 +154,7 @@ def lexicon(language: str) -> Lexicon:
     expanded = {name: _expanded(raw.get(name, ())) for name in _LISTS}
     exact = {phrase[0] for name in _GUARDS for phrase in expanded[name] if len(phrase) == 1}
     doubts = set().union(*(expanded[name] for name in _GUARDS if name != "denial"))
-    for name in ("filler", "courtesy", "approve", "approve_all"):
+    for name in ("filler", "courtesy", "approve", "approve_all", "release", "unchanged"):
         expanded[name] -= doubts  # where a word is both, the doubt counts
     for name in _FOLDED:
         # Many write without accents. A word that then reads as another that turns the sense is left as it is.
@@ -159,15 +162,20 @@ def lexicon(language: str) -> Lexicon:
             folded for phrase in expanded[name] for folded in _plain(phrase) if not (set(folded) - set(phrase)) & exact
         }
     spoken = {word for phrases in slots.values() for phrase in phrases for word in phrase}
-    marked = spoken | {word for name in _MARKED for phrase in expanded[name] for word in phrase}
+    turning = {word for name in _MARKED for phrase in expanded[name] for word in phrase}
+    marked = spoken | turning
     known = spoken | {word for phrases in expanded.values() for phrase in phrases for word in phrase}
     common = {word for phrase in expanded["common"] for word in phrase}
     filled: dict[str, Phrases] = {}
     for name, phrases in slots.items():
         filled[name] = _phrases(phrases, filled)
+    strict = exact | turning - common | {word for phrase in expanded["partial"] for word in phrase}
     return Lexicon(
         language,
-        {name: _phrases(phrases, filled, frozenset(exact)) for name, phrases in expanded.items()},
+        {
+            name: _phrases(phrases, filled, frozenset(strict if name in _WHOLE else exact))
+            for name, phrases in expanded.items()
+        },
         frozenset(marked - common - {GAP} - set(slots)),
         frozenset(known - {GAP} - set(slots)),
     )

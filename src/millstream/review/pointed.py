@@ -1,0 +1,56 @@
+"""Whether a text that names no verdict points at a mistake in what was sent: `wrong amount, it should be 3.5 %`.
+
+That is a wish for changes where a part of a document is named and what is wrong with it, or how it should read, and
+where nothing else is said: no doubt, no condition, no word of approval or refusal, nothing of the past or of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from millstream.review.tokens import LINE, QUESTION, QUOTED, STOPS, TRAILING, WEAK
+from millstream.review.words import Lexicon
+
+_MOST: Final = 60
+"""Words; whoever writes more tells more."""
+_WRONG: Final = ("slip", "contrast", "fault")
+_RISKS: Final = (
+    *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "settled", "elsewhere"),
+    *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "cancel"),
+)
+
+
+def points(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether it asks for a change by naming a mistake, or by a list of what is to be different."""
+    if len(words) > _MOST or {QUESTION, TRAILING, "🙁"} & set(words) or one["asking"].longest(words, 0):
+        return False
+    begin = one["intro"].longest(words, 0)
+    if begin and words[begin : begin + 1] not in {(WEAK,), (LINE,)}:
+        begin = 0
+    rest, wrong = _without(words[begin:], one)
+    if not wrong or any(one[name].within(rest) for name in _RISKS):
+        return False
+    return one["part"].within(words) or (begin > 0 and _items(words[begin:]))
+
+
+def _without(words: Sequence[str], one: Lexicon) -> tuple[tuple[str, ...], bool]:
+    """The words without what says that something is wrong, and whether there was any."""
+    rest: list[str] = []
+    at, wrong = 0, False
+    while at < len(words):
+        length = max(one[name].longest(words, at) for name in _WRONG)
+        wrong = wrong or length > 0
+        rest.append(QUOTED if length else words[at])
+        at += length or 1
+    return tuple(rest), wrong
+
+
+def _items(words: Sequence[str]) -> bool:
+    """Whether at least two lines begin with a number or a dash."""
+    marked = [
+        words[at + 1]
+        for at in range(len(words) - 1)
+        if words[at] == LINE and (words[at + 1] == WEAK or words[at + 1].isdigit())
+    ]
+    return len(marked) > 1 or (len(marked) == 1 and words[0] in STOPS)
