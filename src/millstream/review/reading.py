@@ -17,7 +17,7 @@ from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
 from millstream.review.pointed import points
 from millstream.review.polite import body_of, is_device
-from millstream.review.refusal import asks_for, headed, only, strange, taken_back
+from millstream.review.refusal import asks_for, headed, only, strange, taken_back, tongues_of
 from millstream.review.spelling import spelled
 from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
@@ -130,6 +130,8 @@ def _agreed(body: Sheet, lexicons: Sequence[Lexicon]) -> tuple[_Said | None, str
     found = [(one.language, _read(body, one, lexicons)) for one in lexicons]
     stopped = next((result.why for _, result in found if isinstance(result, _No) and result.stops), "")
     said = [(language, result) for language, result in found if isinstance(result, _Said)]
+    if not stopped and said and said[0][1].verdict is Verdict.APPROVE:
+        stopped = _doubted(body.words(), said[0][0], lexicons)
     if stopped or not said or len({result.verdict for _, result in said}) > 1:
         why = stopped or (
             "contradicting" if said else next((r.why for _, r in found if isinstance(r, _No)), "language")
@@ -137,6 +139,16 @@ def _agreed(body: Sheet, lexicons: Sequence[Lexicon]) -> tuple[_Said | None, str
         return None, None, why
     language, first = said[0]
     return first, language, ""
+
+
+def _doubted(words: Sequence[str], language: str, lexicons: Sequence[Lexicon]) -> str:
+    """Whether the text may as well be of another language, where it holds a doubt: `si ok` is Italian, and Spanish."""
+    tongues = tongues_of(words)
+    others = (one for one in lexicons if one.language != language and one.language in tongues)
+    return "hedged" if any(one[name].within(words) for one in others for name in _DOUBTS) else ""
+
+
+_DOUBTS: Final = ("negation", "hedge", "condition")
 
 
 def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool = False) -> _Said | _No:

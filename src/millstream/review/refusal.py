@@ -302,10 +302,10 @@ def _near(words: Sequence[str], at: int, step: int) -> Iterator[str]:
 def strange(after: Sequence[str], one: Lexicon) -> bool:
     """Whether the rest is of another language than the head, so that its words cannot be weighed."""
     words = [word for word in after if word not in STOPS and word != QUOTED and not word[0].isdigit()]
-    return bool(words) and one.language not in _tongues(words)
+    return bool(words) and one.language not in tongues_of(words)
 
 
-def _tongues(words: Sequence[str]) -> frozenset[str]:
+def tongues_of(words: Sequence[str]) -> frozenset[str]:
     """The languages that a text can be of, by the words that are known: the best, and those as good."""
     said = [word for word in words if word not in STOPS]
     scores = {language: sum(word in lexicon(language).known for word in said) for language in LANGUAGES}

@@ -29,7 +29,7 @@ def spelled(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
 
 def _meant(token: Token, languages: tuple[str, ...]) -> Token:
     word = token.said
-    if not word[:1].isalpha() or word in _every():
+    if not word[:1].isalpha() or word in known_anywhere():
         return token
     found = _shortened(word, languages) or _nearest(word, languages)
     return replace(token, said=found) if found else token
@@ -74,7 +74,8 @@ def _shorter(word: str) -> Iterator[str]:
 
 
 @cache
-def _every() -> frozenset[str]:
+def known_anywhere() -> frozenset[str]:
+    """Every word that is listed in any language."""
     return _known(LANGUAGES)
 
 

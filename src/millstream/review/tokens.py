@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from millstream.review.words import normal
+from millstream.review.phrases import normal
 
 LINE: Final = "\n"
 WEAK: Final = ","
