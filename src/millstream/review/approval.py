@@ -77,6 +77,7 @@ _WEIGHTS: Final = {"approve_all": 3, "approve": 3, "unchanged": 1, "release": 1}
 def _phrases(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> Iterator[tuple[str, int]]:
     for kind in ("approve_all", "approve", "unchanged", "release", "filler"):
         yield from ((kind, length) for length in one[kind].lengths(words, at))
+    yield from (("approve", length) for length in one["idiom"].lengths(words, at))
     if at and (length := one["joining"].longest(words, at)) and at + length < len(words):
         yield "filler", length
     for other in lexicons:

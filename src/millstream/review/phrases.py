@@ -40,7 +40,8 @@ class Phrases:
 
     def ends(self, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
         """Where the phrases end that begin there, and whether words stand in a gap of theirs."""
-        return self._below(self.tree, words, at)
+        if at < len(words) and words[at] in self.starting:
+            yield from self._below(self.tree, words, at)
 
     def _below(self, tree: Tree, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
         if "" in tree:
@@ -58,9 +59,9 @@ class Phrases:
     def _beyond(self, tree: Tree, words: Sequence[str], at: int) -> Iterator[tuple[int, bool]]:
         """Behind a gap, which takes as few words as it can."""
         for begin in range(at, min(at + _LONGEST_GAP + 1, len(words))):
-            found = [end for end, _ in self._below(tree, words, begin)]
+            found = list(self._below(tree, words, begin))
             if found:
-                yield from ((end, begin > at) for end in found)
+                yield from ((end, parted or begin > at) for end, parted in found)
                 return
             if words[begin] in _STOPS or words[begin] in self.barred:
                 return

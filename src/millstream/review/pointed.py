@@ -14,22 +14,24 @@ from millstream.review.words import Lexicon
 
 _MOST: Final = 60
 """Words; whoever writes more tells more."""
+_SIGNS: Final = frozenset({QUESTION, TRAILING, "🙁", "{", "}", "→", "=", "@"})
+"""A question, a sigh, a form that nobody has filled in."""
 _WRONG: Final = ("slip", "contrast", "fault")
 _RISKS: Final = (
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "settled", "elsewhere"),
-    *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "cancel"),
+    *("approve", "approve_all", "reject", "reject_open", "reject_all", "no"),
 )
 
 
 def points(words: Sequence[str], one: Lexicon) -> bool:
     """Whether it asks for a change by naming a mistake, or by a list of what is to be different."""
-    if len(words) > _MOST or {QUESTION, TRAILING, "🙁"} & set(words) or one["asking"].longest(words, 0):
+    if len(words) > _MOST or _SIGNS.intersection(words) or one["asking"].longest(words, 0):
         return False
     begin = one["intro"].longest(words, 0)
     if begin and words[begin : begin + 1] not in {(WEAK,), (LINE,)}:
         begin = 0
     rest, wrong = _without(words[begin:], one)
-    if not wrong or any(one[name].within(rest) for name in _RISKS):
+    if not wrong or one["elsewhere"].within(words) or any(one[name].within(rest) for name in _RISKS):
         return False
     return one["part"].within(words) or (begin > 0 and _items(words[begin:]))
 

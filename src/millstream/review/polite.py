@@ -179,7 +179,7 @@ def _is_signature(sheet: Sheet, begin: int, end: int, lexicons: Sequence[Lexicon
     bare = [
         token.said
         for before, token in zip(("", *words), sheet.tokens[begin:end], strict=False)
-        if not _given(token) and not (token.said == "of" and before in _OFFICES)
+        if not (_given(token) and len(words) > 1) and not (token.said == "of" and before in _OFFICES)
     ]
     if any(one[name].within(bare) for one in lexicons for name in _TURNING):
         return False

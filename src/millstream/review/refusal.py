@@ -181,7 +181,7 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
         "conditional": _bound("condition", words, head, one) or _begun(words, head, one),
         "contradicting": _affirms(beside, one, "approving")
         or ((head.bare or above) and _affirms(beside, one, "soft"))
-        or (wishes and _affirms(words[head.end : head.end + 2], one, "soft"))
+        or (wishes and _praised(words, head, one))
         or _begins(beside, one, other)
         or (not wishes and _undone(words, head, one)),
         "elsewhere": wishes and one["elsewhere"].within(words[head.begin : span.stop]),
@@ -190,6 +190,12 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
         "denied": ((wishes or head.bare or above) and one["denial"].within(beside)) or (wishes and _none(beside, one)),
     }
     return next((why for why, so in found.items() if so), "")
+
+
+def _praised(words: Sequence[str], head: Head, one: Lexicon) -> bool:
+    """Whether what is said to be wanted is that it be good: `The date should be fine.`."""
+    inside = words[head.begin + 2 : head.end - 1] if head.parted else ()
+    return _affirms(inside, one, "soft") or _affirms(words[head.end : head.end + 2], one, "soft")
 
 
 def _without_rest(words: Sequence[str], one: Lexicon) -> Sequence[str]:
@@ -225,7 +231,9 @@ def _bound(name: str, words: Sequence[str], head: Head, one: Lexicon) -> bool:
         # "Il faut" holds a word of somebody else's only as it is spelt.
         if not length or (name == "hearsay" and head.begin <= at < head.end):
             continue
-        within = (at > reason or at < head.begin) and words[at - 1] not in STOPS and at > 0
+        within = at > reason or at < head.begin
+        if name == "condition" and (at == 0 or words[at - 1] in STOPS):
+            within = False
         if not within or one["limit"].longest(words, at) < length:
             return True
     return False

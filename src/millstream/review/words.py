@@ -25,7 +25,7 @@ _LISTS: Final = (
     *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
     *("neutral", "rejecting", "elsewhere", "release", "unchanged", "praise", "limit", "partial", "rest"),
-    *("part", "slip", "contrast", "settled", "asking", "intro", "cancel", "lookalike"),
+    *("part", "slip", "contrast", "settled", "asking", "intro", "idiom", "lookalike"),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
@@ -48,7 +48,7 @@ _MARKED: Final = (
 _FOLDED: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject"),
     *("reject_open", "reject_all", "change", "change_open", "request", "fault", "no", "neutral", "rejecting"),
-    *("elsewhere", "gratitude", "release", "unchanged", "praise", "part", "slip", "contrast", "intro", "rest"),
+    *("elsewhere", "gratitude", "release", "unchanged", "praise", "part", "slip", "contrast", "intro", "rest", "idiom"),
 )
 _THINGS: Final = frozenset({"{object}", "{noun}", "{part}", "{field}", "{side}", "{people}", "{paper}", "{count}"})
 """Slots whose words decide nothing: thanks may hold them."""
