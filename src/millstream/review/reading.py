@@ -17,7 +17,7 @@ from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
 from millstream.review.pointed import points
 from millstream.review.polite import body_of, is_device
-from millstream.review.refusal import asks_for, headed, only, strange, taken_back, tongues_of
+from millstream.review.refusal import Head, asks_for, headed, only, strange, taken_back, tongues_of
 from millstream.review.spelling import spelled
 from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
@@ -158,14 +158,20 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     if approving is not None and not asks and not trails:
         return _Said(Verdict.APPROVE, more=False, everything=approving)
     found = headed(words, one, lexicons, item=item)
-    if found is None and not item and points(words, one) and not strange(words, one):
+    if found is not None:
+        return _weighed(words, found, one, lexicons)
+    if not item and points(words, one) and not strange(words, one):
         return _Said(Verdict.CHANGE, more=True)
-    if found is None:
-        return _No("question" if asks else "unknown", stops=approving is not None)
-    alone = not found.says and only(found.beside(words), one, lexicons)
-    if asks and (alone or not asks_for(words, found, one)):
+    return _No("question" if asks else "unknown", stops=approving is not None)
+
+
+def _weighed(words: Sequence[str], found: Head, one: Lexicon, lexicons: Sequence[Lexicon]) -> _Said | _No:
+    """The verdict that was found, where nothing beside it takes it back."""
+    beside = found.beside(words)
+    alone = not found.says and only(beside, one, lexicons)
+    if QUESTION in words and (alone or not asks_for(words, found, one)):
         return _No("question", stops=True)
-    if strange(found.beside(words), one):
+    if strange(beside, one):
         return _No("language")
     if why := taken_back(words, found, one, alone=alone):
         return _No(why, stops=True)

@@ -17,6 +17,8 @@ _ABOVE: Final = 3
 """Words and stops at least that say why something is wanted; a name before a colon is none."""
 _NEXT: Final = 4
 """Words within which one bears upon another."""
+_WIDE: Final = 6
+"""Likewise, of a word that may as well belong to what is not so: `no es el cliente correcto`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,7 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
     found = {
         "trailing": TRAILING in words,
         # "Would you please" is a wish, and no doubt.
-        "hedged": one["hedge"].within(words[: head.begin] if head.asked else words)
-        or (head.asked and one["hedge"].within(words[head.end :])),
+        "hedged": one["hedge"].within((*words[: head.begin if above else 0], STRONG, *words[_sure(head) :])),
         "hearsay": _bound("hearsay", words, head, one),
         "conditional": _bound("condition", words, head, one) or _begun(words, head, one),
         "contradicting": _affirms(beside, one, "approving")
@@ -190,6 +191,13 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
         "denied": ((wishes or head.bare or above) and one["denial"].within(beside)) or (wishes and _none(beside, one)),
     }
     return next((why for why, so in found.items() if so), "")
+
+
+def _sure(head: Head) -> int:
+    """From where on a doubt counts: `would you please`, `ich hätte gern` begin a wish."""
+    if head.verdict is not Verdict.CHANGE:
+        return head.begin
+    return head.end if head.asked else min(head.begin + 2, head.end)
 
 
 def _praised(words: Sequence[str], head: Head, one: Lexicon) -> bool:
@@ -265,9 +273,15 @@ def _none(words: Sequence[str], one: Lexicon) -> bool:
 
 
 def _begins(words: Sequence[str], one: Lexicon, names: Sequence[str]) -> bool:
-    """Whether another verdict begins there, or behind a stop."""
+    """Whether another verdict begins there, or behind a stop; `, not the 15th` is none."""
     places = (0, *(at + 1 for at, word in enumerate(words) if word in STOPS))
-    return any(one[name].longest(words, at) for at in places for name in names)
+    return any(
+        words[at + length : at + length + 1] in {(), *((stop,) for stop in STOPS)} or words[at - 1 : at] != (WEAK,)
+        for at in places
+        for name in names
+        for length in (one[name].longest(words, at),)
+        if length and name == "no"
+    ) or any(one[name].longest(words, at) for at in places for name in names if name != "no")
 
 
 def _undone(words: Sequence[str], head: Head, one: Lexicon) -> bool:
@@ -289,7 +303,8 @@ def _affirms(words: Sequence[str], one: Lexicon, name: str) -> bool:
         length = one[name].longest(words, at)
         if not length or _neutral(words, at, one):
             continue
-        near = [*_near(words, at, -1), *_near(words, at + length - 1, 1)]
+        reach = _WIDE if name == "soft" else _NEXT
+        near = [*_near(words, at, -1, reach), *_near(words, at + length - 1, 1)]
         if not any(one["negation"].longest((word,), 0) for word in near):
             return True
     return False
@@ -300,8 +315,8 @@ def _neutral(words: Sequence[str], at: int, one: Lexicon) -> bool:
     return any(one["neutral"].longest(words, begin) > at - begin for begin in range(max(at - _NEXT, 0), at + 1))
 
 
-def _near(words: Sequence[str], at: int, step: int) -> Iterator[str]:
-    for word in words[at + step : at + 4 * step if at + 4 * step >= 0 else None : step]:
+def _near(words: Sequence[str], at: int, step: int, reach: int = _NEXT) -> Iterator[str]:
+    for word in words[at + step : at + reach * step if at + reach * step >= 0 else None : step]:
         if word in STOPS:
             return
         yield word
