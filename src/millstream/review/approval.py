@@ -19,6 +19,7 @@ def approves(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon]) -> bool | N
     if len(words) != len(body.tokens):
         body = Sheet(body.text, tuple(token for token in body.tokens if token.said not in {QUESTION, TRAILING}))
     approves = everything = polite = False
+    all_kinds: set[str] = set()
     clauses = list(_clauses(words))
     for number, (begin, end) in enumerate(clauses):
         last = number == len(clauses) - 1
@@ -27,7 +28,8 @@ def approves(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon]) -> bool | N
             if last and number and polite and approves and named(body, begin, end):
                 continue
             return None
-        approves = approves or bool(kinds & {"approve", "approve_all"})
+        all_kinds |= kinds
+        approves = approves or bool(kinds & {"approve", "approve_all"}) or all_kinds >= {"unchanged", "release"}
         everything = everything or "approve_all" in kinds
         polite = bool(kinds & {"courtesy", "closing"})
     return everything if approves else None
@@ -58,16 +60,24 @@ def _segments(body: Sheet, begin: int, end: int, one: Lexicon, lexicons: Sequenc
                 continue  # "no changes" says something else before "approved" than before a stop
             reached = so_far | {kind}
             known = ways[at + length]
-            if known is None or len(reached & {"approve", "approve_all"}) > len(known & {"approve", "approve_all"}):
+            if known is None or _weight(reached) > _weight(known):
                 ways[at + length] = reached
         if at and so_far & {"courtesy", "closing"} and len(words) - at <= NAMES and named(body, begin + at, end):
             ways[-1] = ways[-1] or so_far
     return ways[-1] or None
 
 
+def _weight(kinds: frozenset[str]) -> int:
+    return sum(_WEIGHTS.get(kind, 0) for kind in kinds)
+
+
+_WEIGHTS: Final = {"approve_all": 3, "approve": 3, "unchanged": 1, "release": 1}
+
+
 def _phrases(words: Sequence[str], at: int, one: Lexicon, lexicons: Sequence[Lexicon]) -> Iterator[tuple[str, int]]:
-    for kind in ("approve_all", "approve", "filler"):
+    for kind in ("approve_all", "approve", "unchanged", "release", "filler"):
         yield from ((kind, length) for length in one[kind].lengths(words, at))
+    yield from (("approve", length) for length in one["idiom"].lengths(words, at))
     if at and (length := one["joining"].longest(words, at)) and at + length < len(words):
         yield "filler", length
     for other in lexicons:
