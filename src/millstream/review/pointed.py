@@ -32,9 +32,15 @@ def points(words: Sequence[str], one: Lexicon) -> bool:
     if begin and words[begin : begin + 1] not in {(WEAK,), (LINE,)}:
         begin = 0
     rest, wrong = _without(words[begin:], one)
+    wrong = wrong or (one["wish"].within(words) and one["must"].within(words) and not _asks(words, one))
     if not wrong or one["elsewhere"].within(words) or any(_risky(name, rest, one) for name in _RISKS):
         return False
     return one["part"].within(words) or (begin > 0 and _items(words[begin:]))
+
+
+def _asks(words: Sequence[str], one: Lexicon) -> bool:
+    """Whether a clause begins with a word of asking."""
+    return any(word in STOPS and one["asking"].longest(words, at + 1) for at, word in enumerate(words[:-1]))
 
 
 def _risky(name: str, words: Sequence[str], one: Lexicon) -> bool:

@@ -177,7 +177,7 @@ def taken_back(words: Sequence[str], head: Head, one: Lexicon, *, alone: bool) -
     found = {
         "trailing": TRAILING in words,
         # "Would you please" is a wish, and no doubt.
-        "hedged": one["hedge"].within((*words[: head.begin if above else 0], STRONG, *words[_sure(head) :])),
+        "hedged": _hedged(words, head, one),
         "hearsay": _bound("hearsay", words, head, one),
         "conditional": _bound("condition", words, head, one) or _begun(words, head, one),
         "contradicting": _affirms(beside, one, "approving")
@@ -230,10 +230,7 @@ def _bound(name: str, words: Sequence[str], head: Head, one: Lexicon) -> bool:
 
     Some of these words bind nothing within a reason: `Rejected: this was meant for private clients only.`
     """
-    reason = next(
-        (at for at in range(head.end, len(words)) if words[at] in STOPS or one["because"].longest(words, at)),
-        len(words),
-    )
+    reason = _reason(words, head, one)
     for at in _sentence(words, head):
         length = one[name].longest(words, at)
         # "Il faut" holds a word of somebody else's only as it is spelt.
@@ -245,6 +242,23 @@ def _bound(name: str, words: Sequence[str], head: Head, one: Lexicon) -> bool:
         if not within or one["limit"].longest(words, at) < length:
             return True
     return False
+
+
+def _hedged(words: Sequence[str], head: Head, one: Lexicon) -> bool:
+    """Whether there is doubt. A reason may hold a `would`: `Rejected: this would cost us the licence.`."""
+    reason = _reason(words, head, one)
+    for at in (*range(head.begin if head.last or head.later else 0), *range(_sure(head), len(words))):
+        length = one["hedge"].longest(words, at)
+        mere = head.verdict is Verdict.REJECT and not head.last and at > reason + 1 and words[at - 1] not in STOPS
+        if length and not (mere and one["limit"].longest(words, at) >= length):
+            return True
+    return False
+
+
+def _reason(words: Sequence[str], head: Head, one: Lexicon) -> int:
+    """Where a reason begins."""
+    ends = (at for at in range(head.end, len(words)) if words[at] in STOPS or one["because"].longest(words, at))
+    return next(ends, len(words))
 
 
 def _begun(words: Sequence[str], head: Head, one: Lexicon) -> bool:

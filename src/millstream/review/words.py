@@ -25,7 +25,7 @@ _LISTS: Final = (
     *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
     *("neutral", "rejecting", "elsewhere", "release", "unchanged", "praise", "limit", "partial", "rest"),
-    *("part", "slip", "contrast", "settled", "asking", "intro", "idiom", "lookalike"),
+    *("part", "slip", "contrast", "settled", "asking", "intro", "idiom", "lookalike", "account", "wish", "must"),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
