@@ -64,8 +64,10 @@ def accounts(words: Sequence[str], one: Lexicon) -> bool:
         return False
     if any(word[0].isdigit() for word in told) or any(one[name].within(told) for name in _RISKS):
         return False
+    if any(one["settled"].longest(told, at) and not one["fitting"].longest(told, at) for at in range(len(told))):
+        return False
     known = all(word in one.known or word == QUOTED for word in told)
-    return one["soft"].within(told) or (known and one["account"].within(told))
+    return one["soft"].within(told) or one["fitting"].within(told) or (known and one["account"].within(told))
 
 
 _STRONG: Final = 5
@@ -74,7 +76,7 @@ _FEWEST: Final = 3
 _MOST: Final = 25
 _RISKS: Final = (
     *("negation", "hedge", "condition", "limit", "hearsay", "denial", "reject", "reject_open", "reject_all", "no"),
-    *("change", "change_open", "request", "wish", "must", "fault", "slip", "contrast", "settled", "elsewhere"),
+    *("change", "change_open", "request", "wish", "must", "fault", "slip", "contrast", "elsewhere"),
     *("partial", "rejecting"),
 )
 

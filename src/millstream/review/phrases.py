@@ -180,6 +180,9 @@ def _bare(word: str) -> str:
 
 def _split(text: str, at: str) -> Iterator[str]:
     """Cut at a sign that stands in no brackets."""
+    if not any(sign in text for sign in "[({])}"):
+        yield from text.split(at)
+        return
     depth, begin = 0, 0
     for place, sign in enumerate(text):
         depth += (sign in "[({") - (sign in "])}")

@@ -25,7 +25,20 @@ _LISTS: Final = (
     *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
     *("neutral", "rejecting", "elsewhere", "release", "unchanged", "praise", "limit", "partial", "rest"),
-    *("part", "slip", "contrast", "settled", "asking", "intro", "idiom", "lookalike", "account", "wish", "must"),
+    *(
+        "part",
+        "slip",
+        "contrast",
+        "settled",
+        "asking",
+        "intro",
+        "idiom",
+        "lookalike",
+        "account",
+        "fitting",
+        "wish",
+        "must",
+    ),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
