@@ -15,9 +15,9 @@ from millstream.intake.keys import KeyNames
 from millstream.intake.options import TakingOptions
 from millstream.mailbox.options import ReadingOptions
 
-# Beside the floors: known by all (closing, drill, harmless, lazy, log, one_try), read by the top alone (config), or a
-# world of its own (sandbox).
-_BESIDE = {"closing", "config", "drill", "harmless", "lazy", "log", "one_try", "sandbox"}
+# Beside the floors: known by all (closing, drill, harmless, killable, lazy, log, one_try), read by the top alone
+# (config), or a world of its own (sandbox).
+_BESIDE = {"closing", "config", "drill", "harmless", "killable", "lazy", "log", "one_try", "sandbox"}
 
 
 def test_every_room_has_its_floor_in_the_import_contract(root: Path) -> None:

@@ -10,11 +10,12 @@ import orjson
 from psycopg.rows import dict_row
 
 from millstream.app.finding import Finding
-from millstream.app.reading import mailboxes
 from millstream.app.review import KEY_FILE, policy_book, reviews_on
+from millstream.app.review_replies import asking_by_mail, deaf, reply_places
 from millstream.composer.notice import review_notices
 from millstream.config import ConfigError, Settings
 from millstream.review.errors import BadPolicy
+from millstream.review.missing import missing
 from millstream.review.policy import EMPTY, PolicyBook
 from millstream.review.rules.pack import load_packs
 from millstream.signin import BadIssuer, ProviderAway
@@ -36,10 +37,12 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         if settings.review.rules:
             detail = "review.rules is set, and review.policies is not: who is asked stands there"
             yield Finding("review policies", ok=False, detail=detail)
+        async for finding in _waiting(settings, EMPTY, off=True):
+            yield finding
         return
-    book = EMPTY
+    book, loaded = EMPTY, False
     try:
-        book = policy_book(settings)
+        book, loaded = policy_book(settings), True
         detail = f"{_many(len(book.policies), 'policy', 'policies')}: {', '.join(sorted(book.policies)) or 'none'}"
         yield Finding("review policies", ok=bool(book.policies), detail=detail)
     except (BadPolicy, ConfigError) as error:
@@ -48,7 +51,7 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         yield _rules(settings, book)
         yield _languages(settings, book)
     yield _pool(settings)
-    yield _replies(settings)
+    yield _replies(settings, book)
     if settings.review.base_url is not None:
         yield _secret(settings)
         yield await _pages(settings.review.base_url.rstrip("/"))
@@ -56,7 +59,7 @@ async def examine_reviews(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("review pages", ok=True, detail="review.base_url is not set, so answers come by mail alone")
     if settings.review.oidc_issuer is not None:
         yield await _sign_in(settings.review.oidc_issuer)
-    async for finding in _waiting(settings):
+    async for finding in _waiting(settings, book if loaded else None):
         yield finding
 
 
@@ -125,15 +128,14 @@ def _pool(settings: Settings) -> Finding:
     return Finding(check, ok=True, detail=f"{pool!r} asks from {_some(list(mailbox))}")
 
 
-def _replies(settings: Settings) -> Finding:
-    check, address = "review replies", settings.senders.reply_to
-    if address is None:
-        detail = "senders.reply_to is not set, so no answer by mail can be known; name a mailbox that is read"
-        return Finding(check, ok=False, detail=detail)
-    if address.lower() not in {each.lower() for each in mailboxes(settings)}:
-        detail = f"answers go to {address}, which is not read; name its mailbox in mailbox.shared, with mailbox.read on"
-        return Finding(check, ok=False, detail=detail)
-    return Finding(check, ok=True, detail=f"answers come to {address}, which is read")
+def _replies(settings: Settings, book: PolicyBook) -> Finding:
+    check, asking, wrong = "review replies", asking_by_mail(book), deaf(settings)
+    if wrong is None:
+        return Finding(check, ok=True, detail=f"answers come to {_some(reply_places(settings))}, which is read")
+    if not asking and book.policies:
+        return Finding(check, ok=True, detail="no policy takes answers by mail")
+    detail = f"senders.reply_to {wrong[0]}; {wrong[1]} No worker starts while {_some(asking) or 'policies'} ask by mail"
+    return Finding(check, ok=False, detail=detail)
 
 
 def _secret(settings: Settings) -> Finding:
@@ -191,17 +193,26 @@ async def _sign_in(issuer: str) -> Finding:
     return Finding(check, ok=True, detail=f"{document.issuer} says where people sign in")
 
 
-async def _waiting(settings: Settings) -> AsyncIterator[Finding]:
-    """What people or the worker owe: nothing where the database is away or behind, which its own line says."""
+async def _waiting(settings: Settings, book: PolicyBook | None, *, off: bool = False) -> AsyncIterator[Finding]:
+    """What people or the worker owe: nothing where the database is away or behind, which its own line says.
+
+    With `off` policies are named nowhere, and all there is to say is what is left of earlier ones. Without a book
+    nobody knows which are missing.
+    """
     try:
         if settings.database_url is not None:
-            found = await _counted(settings.database_url)
+            found = await _counted(settings.database_url, book)
         else:
             async with embedded(settings.database_folder) as url:
-                found = await _counted(url)
+                found = await _counted(url, book)
     except StorageError:
         return
     if found is None:
+        return
+    if gone := found["missing"]:
+        detail = "; ".join(f"{each}: {each.action}" for each in gone)
+        yield Finding("review policies missing", ok=not any(each.unasked for each in gone), detail=detail)
+    if off:
         return
     if found["overdue"]:
         detail = f"{found['overdue']:,} overdue, the oldest is {found['oldest']}; `millstream review list --overdue`"
@@ -221,13 +232,15 @@ async def _waiting(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("review steps", ok=True, detail=detail)
 
 
-async def _counted(url: str) -> dict[str, Any] | None:
+async def _counted(url: str, book: PolicyBook | None) -> dict[str, Any] | None:
     if (await status(url)).pending:
         return None
     conn = await connect(url, name="doctor")
     try:
         cursor = conn.cursor(row_factory=dict_row)
-        return await (await cursor.execute(_OWED)).fetchone()
+        found = await (await cursor.execute(_OWED)).fetchone()
+        gone = [] if book is None else await missing(conn, book.policies)
+        return {**(found or {}), "missing": gone}
     finally:
         await conn.close()
 

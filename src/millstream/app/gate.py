@@ -12,6 +12,7 @@ from millstream.app.options import composer
 from millstream.app.review import policy_book
 from millstream.communication.entries import Reject
 from millstream.communication.model import Finding
+from millstream.composer.apart import PdfReader
 from millstream.config import Settings
 from millstream.intake.batch import BatchSize, batches
 from millstream.intake.driver import Driver
@@ -21,7 +22,6 @@ from millstream.intake.ports import Arrival, Terms
 from millstream.review.gate import Gate
 from millstream.review.gathering import templates_since
 from millstream.review.policy import EMPTY, PolicyBook
-from millstream.review.rules.apart import TextReader
 from millstream.review.rules.pack import Packs, load_packs
 
 
@@ -42,7 +42,7 @@ async def gate(house: House, book: PolicyBook) -> Gate | None:
         for condition in each.sampling.when
     )
     since = await templates_since(house.pool) if by_age else {}
-    return Gate(book, packs, TextReader(), since)
+    return Gate(book, packs, PdfReader().texts, since)
 
 
 async def house_gate(house: House) -> Gate | None:
@@ -83,13 +83,13 @@ def try_rules(
         IntakeError: the driver cannot be read, or not composed.
         BadPasswordRule: `password` is none.
     """
-    reader = TextReader()
+    reader = PdfReader()
     terms = Terms(
         most_bytes=settings.limits.limits().max_message_bytes,
         password=PasswordRule.parse(password) if password else None,
         composer=composer(settings),
         run=driver.stem,
-        gate=Gate(EMPTY, packs, reader, today=lambda: datetime.now(UTC).date()),
+        gate=Gate(EMPTY, packs, reader.texts, today=lambda: datetime.now(UTC).date()),
     )
     try:
         for batch in batches(_Lines(Driver(driver), line), terms, BatchSize()):

@@ -14,6 +14,7 @@ from millstream.config.errors import ConfigError, Problem
 from millstream.gmail.click_token import ClickTokens
 from millstream.gmail.push_token import GoogleKeys
 from millstream.review.links import Links
+from millstream.review.missing import owed
 from millstream.review.page_desk import LedgerPages
 from millstream.review.pages import Pages
 from millstream.signin import BadIssuer, SignIn, SignInOptions
@@ -31,13 +32,13 @@ class AnswerPages:
 
 @asynccontextmanager
 async def answer_pages(house: House) -> AsyncIterator[AnswerPages | None]:
-    """The answer pages; None where nothing is reviewed, or pages have no address.
+    """The answer pages; None where nothing is reviewed or left of reviews, or pages have no address.
 
     Raises:
         BadPolicy, ConfigError: the settings or policies cannot be used.
     """
     base_url = review_options(house.settings).base_url
-    if not reviews_on(house.settings) or base_url is None:
+    if base_url is None or not (reviews_on(house.settings) or await owed(house.pool)):
         yield None
         return
     secret = link_secret(house.settings)

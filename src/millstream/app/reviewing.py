@@ -10,6 +10,7 @@ from functools import partial
 from millstream.app.house import House
 from millstream.app.reading_options import reading_options
 from millstream.app.review import open_desk, review_drill, review_options, reviews_on
+from millstream.app.review_replies import check_replies
 from millstream.app.watching import watching
 from millstream.communication.model import Mode
 from millstream.delivery.holds import Holds
@@ -20,6 +21,8 @@ from millstream.review import due
 from millstream.review.gathering import Gathering, GatheringOptions
 from millstream.review.mailing import TICK as MAILING_TICK
 from millstream.review.mailing import Mailing
+from millstream.review.missing import TICK as MISSING_TICK
+from millstream.review.missing import Missed, owed
 from millstream.review.options import Point
 from millstream.review.papers import TICK as PAPERS_TICK
 from millstream.review.papers import Papers
@@ -45,23 +48,23 @@ class Reviewing:
 
 @asynccontextmanager
 async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
-    """What of reviews runs in this worker; nothing where no policy is named.
+    """What of reviews runs in this worker; nothing where no policy is named, and nothing is left of earlier ones.
 
     Raises:
         BadPolicy: policy files cannot be used.
-        ConfigError: the pool that asks has no mailbox.
+        ConfigError: the pool that asks has no mailbox, or replies are read nowhere.
         ExstreamError: what its tokens need is not set.
     """
-    if not reviews_on(house.settings):
+    if not reviews_on(house.settings) and not await owed(house.pool):
         # What was ordered before the policies were taken away is still carried out.
         yield Reviewing((_carrying(house),))
         return
     options = review_options(house.settings)
     levels = Levels()
     desk, steps = open_desk(house, approvers=levels)
-    holds = Holds(house.pool)
+    check_replies(house.settings, desk.book)
     gathering = Gathering(
-        house.pool, desk, desk.book, replace=holds.replace, options=GatheringOptions(settle=options.settle)
+        house.pool, desk, desk.book, holds=Holds(house.pool), options=GatheringOptions(settle=options.settle)
     )
     mailing = Mailing(
         house.pool,
@@ -73,6 +76,7 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
     papers = Papers(house.pool, house.documents, metered(house, gmail))
     replies = Replies(desk, options.languages)
     what_is_due = due.Due(house.pool, desk)
+    missed = Missed(house.pool, desk.book.policies)
     sweeps = (
         Sweep("reviews", _DUE_EVERY, what_is_due.sweep),
         Sweep("review_lost", _LOST_EVERY, what_is_due.lost),
@@ -80,6 +84,7 @@ async def reviewing(house: House, gmail: Gmail) -> AsyncIterator[Reviewing]:
         Sweep("review_papers", PAPERS_TICK, papers.collect_due),
         Sweep("review_gathering", _GATHER_EVERY, gathering.sweep),
         Sweep("review_withdrawn", _WITHDRAW_EVERY, gathering.withdraw),
+        Sweep("review_policies", MISSING_TICK, missed.look),
         _carrying(house),
     )
     async with watching(house, desk, steps, levels, every=options.watch) as looks:

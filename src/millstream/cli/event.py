@@ -18,7 +18,11 @@ _MOST_DAYS = 36_500.0
 def list_command(
     *,
     exceptions: Annotated[
-        bool, typer.Option("--exceptions", help="What went wrong at Exstream, at intake and with next steps.")
+        bool,
+        typer.Option(
+            "--exceptions",
+            help="What went wrong at Exstream, at intake and with next steps, and policies that are missed.",
+        ),
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Whatever happened, also what was answered.")] = False,
     kind: Annotated[

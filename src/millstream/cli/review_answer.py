@@ -16,6 +16,7 @@ from millstream.cli.review import Number, shelf
 from millstream.review.agenda import midnight
 from millstream.review.errors import NotCounted
 from millstream.review.model import (
+    HELD,
     Answered,
     Cancelled,
     Happening,
@@ -45,6 +46,17 @@ _WHY: Mapping[str, str] = {
     "not_allowed": "this is needed",
     "closed": "it is no longer open",
 }
+_NEEDS: Mapping[str, str] = {
+    "reason": "a reason",
+    "change": "what to change",
+    "page": "the page: answers by mail do not count",
+    "click": "the page: one click does not count",
+    "person": "a person of the policies",
+    "fresh": "somebody who has no voice here yet",
+    "may_reassign": "the seat's holder, or one of may_reassign",
+    "may_overrule": "one of may_overrule",
+}
+"""What a refusal says is needed, by the words of `review.machine`; mails have them in `texts.<language>.toml`."""
 
 
 def answer(number: Number, verdict: Said, *, person: PersonAs, text: Words = "", json: Json = False) -> None:
@@ -62,7 +74,7 @@ def answer(number: Number, verdict: Said, *, person: PersonAs, text: Words = "",
 
 
 def overrule(number: Number, verdict: Said, *, person: PersonAs, text: Words = "", json: Json = False) -> None:
-    """Decide alone, as somebody whom the policy names. Possible until what follows has begun."""
+    """Decide alone, as somebody whom the policy names. Possible until what follows has begun, and after `cancel`."""
     said = Overruled(person, verdict, text, How.COMMAND, {"actor": person})
     _told(work.in_house(_happens(number, said)), json=json)
 
@@ -87,9 +99,11 @@ def cancel(
     actor: Actor = "operator",
     json: Json = False,
 ) -> None:
-    """Take a question back. Nobody decides it then, and what it holds stays held."""
+    """Take a question back. What it holds stays held until somebody who may overrules it: `review overrule`."""
     done = work.in_house(_happens(number, Cancelled(actor, why)))
-    frame.answer(done, f"review {number} is cancelled", as_json=json)
+    held = done["kind"] in HELD
+    advice = f"; what it holds stays held until `millstream review overrule {number}`" if held else ""
+    frame.answer(done, f"review {number} is cancelled{advice}", as_json=json)
 
 
 def delegate(  # noqa: PLR0913  the facts of a delegation
@@ -160,12 +174,13 @@ def _counted(number: int, review: Review, refusal: Refusal | None) -> dict[str, 
     """What stands now. A refusal is kept by the desk, and so it is raised after its transaction."""
     if refusal is not None:
         told = refusal.told
-        needs = f": {told['needs']}" if "needs" in told else ""
+        needs = f": {_NEEDS.get(told['needs'], told['needs'])}" if "needs" in told else ""
         by = f", {told['verdict']} by {told['by']} at {told['at']}" if {"verdict", "by", "at"} <= set(told) else ""
         raise NotCounted(f"review {number} stands as it was: {_WHY[refusal.why]}{needs}{by}", refusal)
     decision = review.decision
     return {
         "review": number,
+        "kind": review.subject.kind,
         "state": review.state,
         "round": review.round,
         "waiting": [seat.address for seat in review.waiting()],

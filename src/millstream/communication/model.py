@@ -217,6 +217,8 @@ class Need:
     """What reviewers see instead of the documents that leave, where those are under a password."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Values of its record that the policy goes by, under the paths it names them by."""
+    inherited: bool = False
+    """Only if the policy held the communication whose place this one takes; until that is looked up it is held."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
@@ -226,6 +228,7 @@ class Need:
             "facts": dict(self.facts),
             "findings": [finding.to_json() for finding in self.findings],
             "papers": [paper.to_json() for paper in self.papers],
+            "inherited": self.inherited,
         }
 
 

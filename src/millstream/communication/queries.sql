@@ -62,11 +62,11 @@ WITH incoming AS MATERIALIZED (
     ON CONFLICT (run_id, key) DO NOTHING
     RETURNING id, key, content_hash
 ), awaited AS (
-    INSERT INTO hold (communication_id, policy, gate, findings, papers, facts)
-    SELECT a.id, n.policy, n.gate, n.findings, n.papers, n.facts
+    INSERT INTO hold (communication_id, policy, gate, findings, papers, facts, inherited)
+    SELECT a.id, n.policy, n.gate, n.findings, n.papers, n.facts, n.inherited
     FROM incoming i JOIN added a USING (key)
     CROSS JOIN LATERAL json_to_recordset(i.needs) AS n(
-        policy text, gate text, findings jsonb, papers jsonb, facts jsonb)
+        policy text, gate text, findings jsonb, papers jsonb, facts jsonb, inherited boolean)
     WHERE json_array_length(i.needs) > 0
     ORDER BY a.id
 ), owed AS (
@@ -130,7 +130,8 @@ WHERE run_id = :run_id AND sighted <> '{}' GROUP BY kind ORDER BY kind;
 -- name: find_communications
 -- A communication with its delivery, by key within a run, by delivery token, or by customer or address.
 SELECT c.key, c.type, c.customer, c.template, c.version, c.locale, c.stream, c.recipient, c.subject, c.documents,
-       c.source, c.content_hash, c.created_at, r.key AS run, d.token, d.address, d.disposition, d.reason, d.detail,
+       c.source, c.content_hash, c.created_at, r.key AS run, d.token, d.address, d.disposition, d.reason,
+       CASE WHEN d.disposition = 'held' AND d.reason = 'review' THEN coalesce(awaited(c.id), d.detail) ELSE d.detail END AS detail,
        d.mailbox, d.draft_id, d.thread_id, d.message_id, d.tries, d.due_at, d.accepted_at, d.sighted, d.id AS delivery_id
 FROM communication c JOIN run r ON r.id = c.run_id JOIN delivery d ON d.communication_id = c.id
 WHERE (:run::text IS NULL OR r.key = :run)
@@ -150,7 +151,8 @@ FROM sighting WHERE subject = 'delivery:' || :token::text ORDER BY id;
 
 -- name: held_deliveries
 -- What of a run waits for a person, and why.
-SELECT c.key, c.customer, d.address, d.disposition, d.reason, d.detail
+SELECT c.key, c.customer, d.address, d.disposition, d.reason,
+       CASE WHEN d.disposition = 'held' AND d.reason = 'review' THEN coalesce(awaited(c.id), d.detail) ELSE d.detail END AS detail
 FROM delivery d JOIN communication c ON c.id = d.communication_id
 WHERE d.run_id = :run_id AND (d.disposition IN ('held', 'failed') OR (d.disposition = 'uncertain' AND d.due_at IS NULL))
 ORDER BY d.id LIMIT :most;

@@ -1,11 +1,13 @@
-"""A PDF's pages as pictures and as text, by PDFium. Plain and CPU-bound: call it from threads.
+"""A PDF's pages as pictures and as text, by PDFium. Plain and CPU-bound.
 
-PDFium is not safe to be called from several threads at once (pypdfium2 5.15's README), so one lock guards all of it.
+What came from outside is read and drawn by `apart.PdfReader`, in a process of its own. PDFium is not safe to be called
+from several threads at once (pypdfium2 5.15's README), so one lock guards all of it.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -54,6 +56,19 @@ def page_png(pdf: bytes, n: int, width: int, *, password: str | None = None) -> 
         spare = max(0.0, down - across * _TALLEST)
         picture = page.render(scale=width / across, crop=(0, spare, 0, 0)).to_pil().convert("RGB")
     return png(picture)
+
+
+def thumbnail(content: bytes, width: int, height: int) -> bytes:
+    """A PNG or JPEG as a PNG of this size at most; ValueError where it is neither, or far too large."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(BytesIO(content), formats=("PNG", "JPEG")) as opened,
+        ):
+            opened.thumbnail((width, height))
+            return png(opened.convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
 
 
 def png(picture: Image.Image) -> bytes:

@@ -109,6 +109,14 @@ class Holds:
         held = [row async for row in queries.lock_holds_of(conn, communications=list(communications))]
         return await _settle(conn, "replace", held, actor=actor, detail=detail, about={})
 
+    async def spare(self, conn: Connection, communication: int, holds: Sequence[int], *, actor: str) -> Moved:
+        """Take away holds that nobody has to be asked for; what nothing else holds leaves. Writing: as `replace`."""
+        moved = Moved(actor)
+        await queries.drop_holds(conn, holds=list(holds))
+        rows = queries.release_deliveries(conn, communications=[communication])
+        moved.add([row["token"] async for row in rows], "delivery.queued")
+        return moved
+
 
 async def _settle(
     conn: Connection,

@@ -5,7 +5,7 @@ WHERE due_at <= now() ORDER BY due_at, review_id, round LIMIT 1 FOR UPDATE SKIP 
 
 -- name: lock_holds
 -- A portion of what a review still holds. The communications are locked as well: of two gates that open in the same
--- moment the second one then sees the first open.
+-- moment the second one then sees the first open. The order of locks stands in `review.desk`.
 SELECT h.id, h.communication_id FROM hold h JOIN communication c ON c.id = h.communication_id
 WHERE h.review_id = :review_id AND h.state = 'waiting'
 ORDER BY h.id LIMIT :most FOR NO KEY UPDATE OF h, c;
@@ -19,6 +19,10 @@ ORDER BY h.id FOR NO KEY UPDATE OF h, c;
 -- name: settle_holds!
 -- These wait no longer.
 UPDATE hold SET state = :state WHERE id = ANY(:holds);
+
+-- name: drop_holds!
+-- These were never needed.
+DELETE FROM hold WHERE id = ANY(:holds) AND state = 'waiting' AND review_id IS NULL;
 
 -- name: release_deliveries
 -- Deliveries that nothing holds any more may be claimed from now on. What belongs to a cancelled run stays for the sweep

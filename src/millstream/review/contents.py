@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from millstream.review.limits import LARGEST
 from millstream.review.model import Content, Paper, Subject, SubjectKind
 from millstream.review.policy import Policy
 
@@ -49,6 +50,7 @@ def content_of(row: Row) -> Content:
         "template": template,
         "run": row["run"],
         "key": row["key"],
+        "replaces": row["replaces"] or "",
     }
     return Content(
         hash=row["content_hash"],
@@ -64,8 +66,8 @@ def makers_of(source: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value for name in _MAKERS if isinstance(value := source.get(name), str) and value)
 
 
-def of_run(run: Row, totals: Row, sample: Sequence[Row]) -> tuple[Subject, Content]:
-    """What of a run waits, as one question."""
+def of_run(run: Row, totals: Row, sample: Sequence[Row], *, limited: str | None = None) -> tuple[Subject, Content]:
+    """What of a run waits, as one question; `limited` is the field whose largest number it is to name."""
     subject = Subject(SubjectKind.RUN, run["key"], name=f"run {run['key']}", facts={"run": run["key"]})
     types = sorted(totals["types"])
     more = f" and {len(types) - _MOST_TYPES} more" if len(types) > _MOST_TYPES else ""
@@ -78,6 +80,8 @@ def of_run(run: Row, totals: Row, sample: Sequence[Row]) -> tuple[Subject, Conte
         "source": run["source"],
         "with findings": f"{totals['found']:,}" if totals["found"] else "",
     }
+    if limited is not None and totals["largest"] is not None and not totals["unread"]:
+        facts[f"{LARGEST}{limited}"] = f"{totals['largest']:f}"
     papers = [
         Paper(f"{_file_name(row['key'])} {paper.name}", paper.media_type, paper.size, paper.sha256)
         for row in sample

@@ -1,7 +1,18 @@
 """The only writer of reviews: what happens to one becomes durable with all that follows, in the caller's transaction.
 
-Locks in the order review, seats, mails, and the audit chain's head last. Who lets something happen to several reviews
-in one transaction locks them all first (`lock`): the first one's audit entry locks the chain for everybody.
+The order of locks, for all that reviews touch. Each transaction takes those it needs in this order, and several of one
+kind by number:
+
+1. `run`, where a whole run is put to people; skipped where another process has it
+2. `review`, all that the transaction will change (`lock`), with seats and mails behind it
+3. `next_step` and then `hold_order` of a review
+4. `hold`, each with its `communication`
+5. `delivery`
+6. `audit_head`: the first entry of a transaction locks the chain for everybody, and behind it nothing is waited for
+
+An answer or an overruling takes 2, 3, 6; an order that is carried (`delivery.holds`) 3, 4, 5, 6; a letter that takes
+another's place, and what is withdrawn (`gathering`), 2, 4, 5, 6. Only a hold that was put to nobody yet is taken before
+the review that it opens, and only where nobody else has it.
 """
 
 from __future__ import annotations
@@ -32,6 +43,7 @@ from millstream.review.model import (
     Reassigned,
     Refusal,
     Review,
+    State,
     Subject,
     Tell,
 )
@@ -195,9 +207,11 @@ class ReviewDesk:
             policy = who.settled(self._book.policies.get(review.policy, policy), review.subject)
             settled = True
         outcome = step(review, happening, policy, who=who, now=now)
-        begun = isinstance(happening, Overruled) and review.decision is not None and not isinstance(outcome, Refusal)
-        if begun and await self._begun(conn, review):
-            outcome = Refusal("decided", {"state": review.state, "round": review.round, **told_of(review)})
+        ended = review.decision is not None or review.state is State.CANCELLED
+        again = isinstance(happening, Overruled) and ended and not isinstance(outcome, Refusal)
+        if again and await self._begun(conn, review):
+            told = {"state": review.state, "round": review.round, **told_of(review)}
+            outcome = Refusal("decided" if review.decision is not None else "closed", told)
         if isinstance(outcome, Refusal):
             await self._refused(conn, review, happening, outcome)
             return Applied(review, outcome)

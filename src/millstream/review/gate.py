@@ -31,6 +31,7 @@ log = get_logger(__name__)
 MAIL_HTML: Final = "mail HTML"
 _PDF: Final = "application/pdf"
 _ASKED: Final = (SubjectKind.COMMUNICATION, SubjectKind.RUN)
+_MAY_HOLD: Final = (*_ASKED, SubjectKind.CASE)
 _PLAIN: Final = ("key", "type", "locale", "template", "data", "source", "replaces")
 _PARTS: Final = ("customer", "recipient")
 _MOST_FINDINGS = 100
@@ -125,7 +126,7 @@ class Gate:
     Args:
         book: the policies.
         packs: the rules.
-        texts: reads a PDF's pages (`rules.apart.TextReader`).
+        texts: reads a PDF's pages (`composer.apart.PdfReader.texts`).
         since: template and version to the day since when that is in use; one that is not there is new.
         today: what day it is.
     """
@@ -143,7 +144,8 @@ class Gate:
         try:
             sort = (run, record.type, record.stream or record.type, record.template)
             concerned = self._concerned.get(sort)
-            if concerned is not None and not concerned and not self.packs.for_type(record.type):
+            seen = concerned or self.packs.for_type(record.type) or record.replaces
+            if concerned is not None and not seen:
                 return NOBODY
             letter = Letter.of(handed, run=run, password=password)
             if concerned is None:
@@ -160,9 +162,14 @@ class Gate:
             takes = sampling.sampled(policy, self._looked(letter, SubjectKind(policy.concerns)))
             if takes:
                 sampled.add(policy.name)
-            # A run is held whole, and seen by its samples. What takes the place of something is seen in any case.
-            if takes or policy.concerns == "run" or letter.record["replaces"]:
-                needs.setdefault(policy.name, Need(policy.name, policy.gate))
+            if takes or policy.concerns == "run":  # a run is held whole, and seen by its samples
+                need = needs.get(policy.name, Need(policy.name, policy.gate))
+                needs[policy.name] = replace(need, inherited=False)
+        if letter.record["replaces"]:
+            # Who held the one before sees this one too, whatever it is called now. Who that is the ledger knows.
+            for policy in self.book.policies.values():
+                if policy.concerns in _MAY_HOLD:
+                    needs.setdefault(policy.name, Need(policy.name, policy.gate, inherited=True))
         return self._shown(tuple(needs.values()), sampled, letter, made) if needs else NOBODY
 
     def _concerning(self, sort: Sort, letter: Letter) -> tuple[Policy, ...]:
@@ -194,16 +201,17 @@ class Gate:
         found = check(self.packs, self._seen(letter, made))
         findings: dict[str, list[Finding]] = {}
         for each in found:
-            if each.holds or record["replaces"]:
+            if each.holds:
                 findings.setdefault(each.policy, []).extend(each.findings)
-        if record["replaces"]:
-            # It takes the place of something that people may have stopped: they see it, whatever rules say.
-            for some in chosen:
-                findings.setdefault(some.pack.policy, [])
         if findings:
             _add_warnings(findings, found)
         for policy, listed in findings.items():
             yield Need(policy, "compliance", tuple(listed[:_MOST_FINDINGS]))
+        if not record["replaces"]:
+            return
+        for policy in {some.pack.policy for some in chosen} - set(findings):
+            warned = [one for each in found if each.policy == policy for one in each.findings]
+            yield Need(policy, "compliance", tuple(warned[:_MOST_FINDINGS]), inherited=True)
 
     def _seen(self, letter: Letter, made: Made) -> Looked:
         communication = made.communication

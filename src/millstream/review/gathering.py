@@ -21,6 +21,7 @@ import aiosql
 
 from millstream.log import get_logger
 from millstream.review.contents import MOST_SHOWN, content_of, makers_of, of_communication, of_event, of_run
+from millstream.review.limits import limited_field
 from millstream.review.model import (
     Cancelled,
     Content,
@@ -58,6 +59,8 @@ _OWN_RUNS = "reviews/"
 _OWN = "review:"
 _AGAIN = 60.0
 _LOOKS_WHILE_SETTLING = 4
+_PLAIN: Final = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
+"""Numbers of which the largest is known: the database would stumble over others."""
 
 
 class Occurrence(Protocol):
@@ -86,11 +89,14 @@ class Written(Protocol):
         """Append it to the audit chain."""
 
 
-class Replace(Protocol):
-    """Cancels what waits of communications (`delivery.holds.Holds.replace`)."""
+class Holding(Protocol):
+    """What holds deliveries (`delivery.holds.Holds`); answers are written when nothing else is left to lock."""
 
-    async def __call__(self, conn: Connection, communications: Sequence[int], *, detail: str, actor: str) -> Written:
-        """In the caller's transaction; the answer is written when nothing else is left to lock."""
+    async def replace(self, conn: Connection, communications: Sequence[int], *, detail: str, actor: str) -> Written:
+        """Cancel what waits of communications, in the caller's transaction."""
+
+    async def spare(self, conn: Connection, communication: int, holds: Sequence[int], *, actor: str) -> Written:
+        """Take holds of a communication away that nobody has to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,11 @@ class GatheringOptions:
 class Gathering:
     """Finds what waits and was put to nobody yet; for as many processes as there are."""
 
-    def __init__(
-        self, pool: Pool, desk: Desk, book: PolicyBook, *, replace: Replace, options: GatheringOptions
-    ) -> None:
+    def __init__(self, pool: Pool, desk: Desk, book: PolicyBook, *, holds: Holding, options: GatheringOptions) -> None:
         self._pool = pool
         self._desk = desk
         self._policies = book.policies
-        self._replace = replace
+        self._holds = holds
         self._options = options
         self._alone = [name for name, each in self._policies.items() if each.concerns in {"communication", "case"}]
         self._whole = [name for name, each in self._policies.items() if each.concerns == "run"]
@@ -126,6 +130,8 @@ class Gathering:
             DatabaseError: the database is away.
         """
         done = 0
+        for row in await self._find(queries.undecided, "undecided"):
+            await self._guarded("undecided", row["id"], partial(self._inherits, row["id"]))
         for change in await self._find(queries.replacements, "replaced"):
             done += await self._guarded("replaced", change["id"], partial(self._replaced, change))
         for hold in await self._find(queries.unseen_holds, "hold", policies=self._alone):
@@ -152,6 +158,8 @@ class Gathering:
         for review_id, group in groupby(rows, key=itemgetter("review_id")):
             holds = list(group)
             async with transaction(self._pool) as conn:
+                if review_id is not None:
+                    await queries.lock_reviews(conn, ids=[review_id])
                 refused = await queries.refuse_holds(conn, ids=[row["id"] for row in holds])
                 done += refused
                 if refused and review_id is not None and not await self._waits(conn, review_id):
@@ -225,10 +233,12 @@ class Gathering:
             found = await queries.open_review(conn, kind=SubjectKind.RUN.value, ref=run["key"], policy=policy)
             subject, content = await self._run_content(conn, run, policy, found["id"] if found else None, unseen=True)
             review_id = await self._open(conn, policy, subject, content)
-            await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
-            now = await queries.run_content(conn, run_id=run_id, policy=policy, review_id=review_id, unseen=False)
-            if now["hash"] != content.hash:
-                # Something came in since it was counted: nothing of this happened, and the next sweep counts again.
+            put = await queries.put_run_to(conn, run_id=run_id, policy=policy, review_id=review_id)
+            what = {"run_id": run_id, "policy": policy, "review_id": review_id, "unseen": False}
+            now = await queries.run_content(conn, **what, limited=None, plain=_PLAIN)
+            if not put or now["hash"] != content.hash:
+                # Another process was faster, or something came in since it was counted, or somebody has some of it in
+                # hand: nothing of this happened, and the next sweep counts again.
                 await conn.rollback()
                 return False
         return True
@@ -237,21 +247,44 @@ class Gathering:
         self, conn: Connection, run: Mapping[str, Any], policy: str, review_id: int | None, *, unseen: bool
     ) -> tuple[Subject, Content]:
         what = {"run_id": run["id"], "policy": policy, "review_id": review_id, "unseen": unseen}
-        totals = await queries.run_content(conn, **what)
+        limited = self._limited(policy)
+        totals = await queries.run_content(conn, **what, limited=limited, plain=_PLAIN)
         sample = [row async for row in queries.run_sample(conn, **what, most=MOST_SHOWN)]
-        return of_run(run, totals, sample)
+        return of_run(run, totals, sample, limited=limited)
+
+    def _limited(self, policy: str) -> str | None:
+        terms = self._policies.get(policy)  # None: it asks nobody any more, and what it asked goes on
+        return limited_field(terms) if terms is not None else None
+
+    async def _inherits(self, communication: int) -> bool:
+        """What takes the place of another is asked of those policies that held it.
+
+        Where one of them is gone from the files, of every policy: somebody has to look at it.
+        """
+        async with transaction(self._pool) as conn:
+            if await queries.take_communication(conn, id=communication) is None:
+                return False
+            rows = [row async for row in queries.held_before(conn, id=communication)]
+            lost = any(name not in self._policies for row in rows for name in row["before"])
+            kept = [row["id"] for row in rows if lost or row["policy"] in row["before"]]
+            await queries.inherit(conn, ids=kept)
+            spared = [row["id"] for row in rows if row["id"] not in kept]
+            written = await self._holds.spare(conn, communication, spared, actor="reviews")
+            await written.write(conn)
+        return True
 
     async def _replaced(self, change: Mapping[str, Any]) -> bool:
         """A communication takes the place of one that waits: its reviews go on with it, or end."""
         async with transaction(self._pool) as conn:
+            reviews = [row["review_id"] async for row in queries.reviews_of(conn, before=change["before"])]
+            await queries.lock_reviews(conn, ids=reviews)
             before = [row async for row in queries.replaced_holds(conn, before=change["before"])]
-            if not before:
-                return False
-            await queries.lock_reviews(conn, ids=[row["review_id"] for row in before if row["review_id"] is not None])
+            if not before or not {row["review_id"] for row in before} <= {None, *reviews}:
+                return False  # it waits no more; or it was put to people a moment ago: the next sweep sees that
             named = await queries.key_of(conn, id=change["id"])
             detail = f"{named['key']} takes its place"
             waiting = {row["policy"]: row["id"] async for row in queries.holds_of(conn, communication=change["id"])}
-            written = await self._replace(conn, [change["before"]], detail=detail, actor="intake")
+            written = await self._holds.replace(conn, [change["before"]], detail=detail, actor="intake")
             for old in before:
                 if old["state"] in {State.OPEN, State.CHANGES}:
                     await self._go_on(conn, old, waiting.get(old["policy"]), detail)

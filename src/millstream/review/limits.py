@@ -9,27 +9,36 @@ from millstream.review.model import Content, Subject
 from millstream.review.policy import Policy
 from millstream.review.sampling import number_of, value_at
 
+LARGEST: Final = "largest "
+"""Before a field's name, among the facts of a run: its largest number in all communications of the run."""
 _LONGEST: Final = 300
 
 
 def needs_sign_in(policy: Policy, subject: Subject, content: Content) -> bool:
     """Whether the policy wants a sign-in for this one, so that a mail is no answer to it.
 
-    With a limit: unless the field is known, and each place that knows it gives a number within the limit.
+    With a limit: unless the field is known, and each place that knows it gives a number within the limit. Of a run
+    the largest counts, and it is known where every communication has a number.
     """
     wanted = policy.rules.sign_in
     if isinstance(wanted, bool):
         return wanted
     field = wanted.above.field
-    names = (field, field.removeprefix("data."))
+    names = (field, field.removeprefix("data."), f"{LARGEST}{field}")
     told = [number_of(facts[name]) for facts in (subject.facts, content.facts) for name in names if name in facts]
     return not told or any(number is None or number > wanted.above.value for number in told)
 
 
+def limited_field(policy: Policy) -> str | None:
+    """The field whose number says whether a sign-in is needed; None where no number does."""
+    rules = policy.rules.sign_in
+    return None if isinstance(rules, bool) else rules.above.field
+
+
 def named_values(policy: Policy, record: Mapping[str, Any]) -> dict[str, str]:
     """What a policy names of a record, by its path: it is kept with what waits, for the record itself is not."""
-    rules = policy.rules.sign_in
-    fields = [] if isinstance(rules, bool) else [rules.above.field]
+    limited = limited_field(policy)
+    fields = [] if limited is None else [limited]
     if policy.sampling is not None:
         fields += [condition.field for condition in policy.sampling.when if condition.field is not None]
     found = {field: value_at(record, field) for field in fields}

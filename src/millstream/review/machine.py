@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from millstream.review.model import (
+    HELD,
     Answered,
     Cancelled,
     Consequence,
@@ -116,9 +117,9 @@ def _no_voice(moves: Moves, address: str) -> Refusal | None:
 
 def _wrong_way(policy: Policy, how: How) -> Refusal | None:
     if how is How.MAIL and not policy.rules.by_mail:
-        return Refusal("not_allowed", {"needs": "the page: answers by mail do not count"})
+        return Refusal("not_allowed", {"needs": "page"})
     if how is How.ONE_CLICK and not policy.rules.one_click:
-        return Refusal("not_allowed", {"needs": "the page: one click does not count"})
+        return Refusal("not_allowed", {"needs": "click"})
     return None
 
 
@@ -152,28 +153,30 @@ def _may_not_give(moves: Moves, holder: str, by: str) -> Refusal | None:
     if seat.state not in {SeatState.WAITING, SeatState.UNREACHABLE}:
         return Refusal("answered" if seat.answered else "closed", {"address": holder, "seat": seat.state})
     if not (moves.who.may_reassign(policy, by) or (policy.people.delegate and by == holder)):
-        return Refusal("not_allowed", {"by": by, "needs": "the seat's holder, or one of may_reassign"})
+        return Refusal("not_allowed", {"by": by, "needs": "may_reassign"})
     return None
 
 
 def _may_not_take(moves: Moves, address: str) -> Refusal | None:
     to = moves.who.person(address)
     if to is None:
-        return Refusal("not_allowed", {"to": address, "needs": "a person of the policies"})
+        return Refusal("not_allowed", {"to": address, "needs": "person"})
     if to.address in moves.makers():
         return Refusal("own_work", {"address": to.address})
     if to.address in moves.barred() or moves.sits(to.address):
-        return Refusal("not_allowed", {"to": to.address, "needs": "somebody who has no voice here yet"})
+        return Refusal("not_allowed", {"to": to.address, "needs": "fresh"})
     return None
 
 
 def _overruled(moves: Moves, said: Overruled) -> Refusal | None:
     review, by = moves.review, moves.canonical(said.by)
     same = review.decision is not None and review.decision.verdict is said.verdict
-    if review.state in {State.CANCELLED, State.SUPERSEDED} or same:  # what is so already needs no second step
+    if review.state is State.SUPERSEDED or same:  # what is so already needs no second step
+        return _ended(review)
+    if review.state is State.CANCELLED and review.subject.kind not in HELD:  # elsewhere it is gone, or open to others
         return _ended(review)
     if not moves.who.may_overrule(moves.policy, by):
-        return Refusal("not_allowed", {"by": by, "needs": "one of may_overrule"})
+        return Refusal("not_allowed", {"by": by, "needs": "may_overrule"})
     if by in moves.makers():
         return Refusal("own_work", {"address": by})
     if lacking := _lacks_reason(moves, said.verdict, said.text):
@@ -181,6 +184,7 @@ def _overruled(moves: Moves, said: Overruled) -> Refusal | None:
     evidence = dict(said.evidence)
     if review.decision is not None:
         evidence["overrules"] = str(review.round)
+    if review.decision is not None or review.state is State.CANCELLED:
         moves.repeat_round("overruled")
     moves.note("overruled", by=by, verdict=said.verdict, how=said.how, round=moves.review.round)
     moves.decide(said.verdict, by, said.how, text=said.text, evidence=evidence)
@@ -214,7 +218,7 @@ def _decided_elsewhere(moves: Moves, said: DecidedElsewhere) -> Refusal | None:
 def _lacks_reason(moves: Moves, verdict: Verdict, text: str) -> Refusal | None:
     if verdict is Verdict.APPROVE or text.strip() or not moves.policy.rules.reason_required:
         return None
-    return Refusal("not_allowed", {"needs": "a reason" if verdict is Verdict.REJECT else "what to change"})
+    return Refusal("not_allowed", {"needs": "reason" if verdict is Verdict.REJECT else "change"})
 
 
 def _ended(review: Review) -> Refusal:

@@ -91,6 +91,7 @@ class Mailing(Statements):
         self._zones = zones_of(calendars or {})
         self._mode = mode
         self._now = clock or _now
+        self._since = self._now()
         self._runs = RunStore(pool, reviews=True)
         self._offer = render.Offer(pages=options.base_url is not None, languages=options.languages)
         self._showing = Showing(documents, pages=self._offer.pages)
@@ -132,7 +133,7 @@ class Mailing(Statements):
         if row["kind"] == "ask":
             row = await self._bundled(row)
         mail = await self._gathered(row)
-        where = place(await self._all(queries.earlier.sql, _of(mail)), now=self._now())
+        where = place(await self._all(queries.earlier.sql, _of(mail)), now=self._now(), since=self._since)
         if where is None:
             await self._put_off(mail.id, RETRY)
             return

@@ -31,7 +31,8 @@ WHERE c.mail_id = :mail ORDER BY c.number;
 
 -- name: earlier
 -- The mails before one in its conversation, the newest first: those of its thread, and bundles that asked about it.
-SELECT m.id, m.kind, m.token, m.due_at IS NOT NULL AS due, m.rfc822_id, m.paper_due_at IS NOT NULL AS paper_due, m.created_at,
+SELECT m.id, m.kind, m.token, m.due_at IS NOT NULL AS due, coalesce(m.rfc822_id, d.rfc822_id) AS rfc822_id,
+       m.paper_due_at IS NOT NULL AS paper_due, m.created_at,
        d.disposition, d.due_at IS NOT NULL AS moving, d.mailbox, d.thread_id, d.accepted_at, d.sighted, c.subject
 FROM review_mail m LEFT JOIN delivery d ON d.token = m.token LEFT JOIN communication c ON c.id = d.communication_id
 WHERE m.id < :mail AND m.address = :address AND (m.token IS NOT NULL OR m.due_at IS NOT NULL)

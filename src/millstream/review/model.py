@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 
 class SubjectKind(StrEnum):
@@ -17,6 +17,10 @@ class SubjectKind(StrEnum):
     FLOW_STEP = "flow_step"
     RESOURCE = "resource"
     CASE = "case"
+
+
+HELD: Final = frozenset({SubjectKind.COMMUNICATION, SubjectKind.RUN, SubjectKind.CASE})
+"""What can have deliveries that wait here."""
 
 
 class Verdict(StrEnum):

@@ -226,7 +226,9 @@ class AmountAbove(_Part):
 class SignIn(_Part):
     """Where signing in is needed only for some."""
 
-    above: AmountAbove = Field(description="Needed where this number is passed.")
+    above: AmountAbove = Field(
+        description="Needed where this number is passed, of a run by its largest, and where it is not known."
+    )
 
 
 class Rules(_Part):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from millstream.mime.phrases import SENT_FROM
+from millstream.review.spelling import known_anywhere
 from millstream.review.tokens import LINE, QUESTION, STOPS, STRONG, WEAK, Sheet, Token, cut
 from millstream.review.words import Lexicon, every_marked
 
@@ -24,6 +25,7 @@ def body_of(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     sheet = _without_rule(sheet)
     for _ in range(_CLOSINGS):
         sheet = _without_closing(sheet, lexicons)
+    sheet = _without_name(trimmed(sheet), lexicons)
     return trimmed(_without_greeting(trimmed(sheet), lexicons))
 
 
@@ -125,6 +127,18 @@ def _without_closing(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
     return sheet
 
 
+def _without_name(sheet: Sheet, lexicons: Sequence[Lexicon]) -> Sheet:
+    """Without a name that stands below an empty line, and the title and number below it."""
+    words, lines = sheet.words(), list(_lines(sheet))
+    for number in range(len(lines) - 1, max(0, len(lines) - 2 - _BELOW), -1):
+        begin, end = lines[number]
+        if words[begin - 2 : begin] == (LINE, LINE) and named(sheet, begin, end):
+            unheard = not known_anywhere().intersection(words[begin:end])
+            below = all(_is_signature(sheet, *line, lexicons) for line in lines[number + 1 :])
+            return sheet.part(0, begin) if unheard and below else sheet
+    return sheet
+
+
 def _lines(sheet: Sheet) -> Iterator[tuple[int, int]]:
     words, begin = sheet.words(), 0
     for at, word in enumerate((*words, LINE)):
@@ -135,7 +149,7 @@ def _lines(sheet: Sheet) -> Iterator[tuple[int, int]]:
 
 
 def _is_closing(sheet: Sheet, begin: int, end: int, lexicon: Lexicon) -> bool:
-    words = sheet.words()[begin:end]
+    words = sheet.part(begin, end).words()
     bare = len(words)
     while bare and words[bare - 1] in STOPS - {QUESTION}:
         bare -= 1
@@ -159,13 +173,13 @@ def named(sheet: Sheet, begin: int, end: int) -> bool:
 
 def _is_signature(sheet: Sheet, begin: int, end: int, lexicons: Sequence[Lexicon]) -> bool:
     """Whether a line below a greeting can be a name, a title or a number, and says nothing."""
-    words = sheet.words()[begin:end]
+    words = sheet.part(begin, end).words()
     if len(words) > 2 * _BELOW or QUESTION in words:
         return False
     bare = [
         token.said
         for before, token in zip(("", *words), sheet.tokens[begin:end], strict=False)
-        if not _given(token) and not (token.said == "of" and before in _OFFICES)
+        if not (_given(token) and len(words) > 1) and not (token.said == "of" and before in _OFFICES)
     ]
     if any(one[name].within(bare) for one in lexicons for name in _TURNING):
         return False

@@ -98,7 +98,7 @@ class Finish(Protocol):
 
 
 class StepBegun(Protocol):
-    """Whether what a decision asked for has begun, so that it can be overruled no more."""
+    """Whether what a decision asked for has begun, or nothing is held any more, so that it can be overruled no more."""
 
     async def __call__(self, conn: Connection, review: Review) -> bool:
         """True once a step of the round is past `due`, or an order has moved something."""

@@ -19,8 +19,8 @@ SELECT id FROM review WHERE due_at <= :now ORDER BY due_at, id LIMIT :most FOR N
 
 -- name: read_reviews
 -- Reviews with their current content, all seats with the answers that counted, and the current round's decision.
-SELECT r.id, r.policy, r.terms, r.kind, r.domain, r.ref, r.name, r.facts, r.author, r.state, r.round, r.stage, r.hash,
-    r.asked_at, r.deadline, r.overdue, r.agenda, r.version, r.step_state, o.content, to_json(d) AS decision,
+SELECT r.id, r.policy, r.terms::text AS terms, r.kind, r.domain, r.ref, r.name, r.facts, r.author, r.state, r.round,
+    r.stage, r.hash, r.asked_at, r.deadline, r.overdue, r.agenda, r.version, r.step_state, o.content, to_json(d) AS decision,
     (SELECT coalesce(json_agg(json_build_object('id', s.id, 'round', s.round, 'stage', s.stage, 'rung', s.rung,
         'address', s.address, 'name', s.name, 'locale', s.locale, 'instead_of', s.instead_of, 'state', s.state,
         'version', s.version, 'answer', to_json(a)) ORDER BY s.id), '[]')

@@ -15,8 +15,10 @@ from typing import Final
 from millstream.review.approval import THUMB, approves
 from millstream.review.model import Understood, Verdict
 from millstream.review.numbered import items
+from millstream.review.pointed import points
 from millstream.review.polite import body_of, is_device
-from millstream.review.refusal import asks_for, headed, only, strange, taken_back
+from millstream.review.refusal import Head, asks_for, headed, only, strange, taken_back, tongues_of
+from millstream.review.spelling import spelled
 from millstream.review.tokens import QUESTION, TRAILING, Sheet, cut, foreign, tidy
 from millstream.review.words import LANGUAGES, Lexicon, lexicon
 
@@ -59,7 +61,7 @@ def understand(text: str, languages: Sequence[str]) -> Understood:
     if why := _unreadable(clean):
         return Understood(None, text=clean.strip(), why=why)
     lines = ("" if is_device(line, lexicons) else line for line in clean.split("\n"))
-    body = body_of(cut("\n".join(lines)), lexicons)
+    body = body_of(spelled(cut("\n".join(lines)), lexicons), lexicons)
     if len(body.written()) > MOST or not body.tokens:
         return Understood(None, text=body.written(), why="long" if body.tokens else "empty")
     numbered = items(body, lexicons)
@@ -128,6 +130,8 @@ def _agreed(body: Sheet, lexicons: Sequence[Lexicon]) -> tuple[_Said | None, str
     found = [(one.language, _read(body, one, lexicons)) for one in lexicons]
     stopped = next((result.why for _, result in found if isinstance(result, _No) and result.stops), "")
     said = [(language, result) for language, result in found if isinstance(result, _Said)]
+    if not stopped and said and said[0][1].verdict is Verdict.APPROVE:
+        stopped = _doubted(body.words(), said[0][0], lexicons)
     if stopped or not said or len({result.verdict for _, result in said}) > 1:
         why = stopped or (
             "contradicting" if said else next((r.why for _, r in found if isinstance(r, _No)), "language")
@@ -137,6 +141,16 @@ def _agreed(body: Sheet, lexicons: Sequence[Lexicon]) -> tuple[_Said | None, str
     return first, language, ""
 
 
+def _doubted(words: Sequence[str], language: str, lexicons: Sequence[Lexicon]) -> str:
+    """Whether the text may as well be of another language, where it holds a doubt: `si ok` is Italian, and Spanish."""
+    tongues = tongues_of(words)
+    others = (one for one in lexicons if one.language != language and one.language in tongues)
+    return "hedged" if any(one[name].within(words) for one in others for name in _DOUBTS) else ""
+
+
+_DOUBTS: Final = ("negation", "hedge", "condition")
+
+
 def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool = False) -> _Said | _No:
     words = body.words()
     asks, trails = QUESTION in words, TRAILING in words
@@ -144,12 +158,20 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     if approving is not None and not asks and not trails:
         return _Said(Verdict.APPROVE, more=False, everything=approving)
     found = headed(words, one, lexicons, item=item)
-    if found is None:
-        return _No("question" if asks else "unknown", stops=approving is not None)
-    alone = not found.says and only(found.beside(words), one, lexicons)
-    if asks and (alone or not asks_for(words, found, one)):
+    if found is not None:
+        return _weighed(words, found, one, lexicons)
+    if not item and points(words, one) and not strange(words, one):
+        return _Said(Verdict.CHANGE, more=True)
+    return _No("question" if asks else "unknown", stops=approving is not None)
+
+
+def _weighed(words: Sequence[str], found: Head, one: Lexicon, lexicons: Sequence[Lexicon]) -> _Said | _No:
+    """The verdict that was found, where nothing beside it takes it back."""
+    beside = found.beside(words)
+    alone = not found.says and only(beside, one, lexicons)
+    if QUESTION in words and (alone or not asks_for(words, found, one)):
         return _No("question", stops=True)
-    if strange(found.beside(words), one):
+    if strange(beside, one):
         return _No("language")
     if why := taken_back(words, found, one, alone=alone):
         return _No(why, stops=True)

@@ -17,6 +17,7 @@ from millstream.composer.mail import RenderedMail
 from millstream.composer.notice import Notices, Words, review_notices
 from millstream.review import amp, markup
 from millstream.review.asked import Case, Mail, Outcome, Sitter, outcome_of
+from millstream.review.marked import marked
 from millstream.review.model import How, SeatState, Verdict
 from millstream.review.policy import understood_in
 from millstream.review.showing import Line, Shown, fact_label
@@ -255,7 +256,9 @@ class _Writer:
         why = str(facts.get("why") or "unclear")
         told = facts.get("told") if isinstance(facts.get("told"), Mapping) else {}
         why = why if self._words.has(f"question.{why}") else "unclear"
-        given = {"from": facts.get("from") or "", "needs": (told or {}).get("needs") or facts.get("needs") or ""}
+        needs = str((told or {}).get("needs") or facts.get("needs") or "")
+        needs = say(f"needs.{needs}") if needs and self._words.has(f"needs.{needs}") else needs
+        given = {"from": facts.get("from") or "", "needs": needs}
         lines = [_cut(say(f"question.{why}", **given), 4 * bounds.long)]
         if why in {"decided", "old_round", "closed", "other_stage"}:
             outcome = outcome_of(told) or outcome_of(facts) or case.outcome
@@ -367,18 +370,21 @@ class _Writer:
         found = []
         for finding in case.content.findings[: bounds.findings]:
             mild = finding.get("severity") == "warning"
+            text = "" if case.sensitive else harmless.line(str(finding.get("text", ""))).strip()
+            parts = marked(text, bounds.long)
             found.append(
                 {
                     "rule": _cut(str(finding.get("rule", "")), 120),
                     "place": _cut(str(finding.get("place", "")), 120),
-                    "text": "" if case.sensitive else _cut(str(finding.get("text", "")), bounds.long),
+                    "text": str(parts),
+                    "parts": asdict(parts),
                     "mild": mild,
                     "colour": "#fff6e0" if mild else "#fdecea",
                 }
             )
         if (rest := len(case.content.findings) - len(found)) > 0:
             note = self._words.say("person.more", count=rest)
-            found.append({"rule": note, "place": "", "text": "", "mild": False, "colour": "#fdecea"})
+            found.append({"rule": note, "place": "", "text": "", "parts": {}, "mild": False, "colour": "#fdecea"})
         return found
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,9 @@ from PIL import Image
 
 from millstream.communication.model import Document, Inlined
 from millstream.composer import UnreadablePdf
+from millstream.composer.apart import PdfReader
 from millstream.composer.notice import Words
-from millstream.composer.pages import page_count, page_png, page_texts, png
+from millstream.composer.pages import png
 from millstream.review import difference
 from millstream.review.asked import Case
 from millstream.review.model import Content, Paper
@@ -32,6 +34,8 @@ _PICTURES: Final = frozenset({"image/png", "image/jpeg"})
 _SHOWN_WIDTH: Final = 560
 _MOST_COMPARED: Final = 30
 """Pages of which pictures are compared."""
+_COMPARING: Final = 20.0
+"""Seconds that a comparison of pages may take."""
 _MOST_PDF: Final = 60_000_000
 
 
@@ -65,13 +69,17 @@ class Shown:
 
 
 class Showing:
-    """Makes what mails show; the same pages are drawn once for all who are asked."""
+    """Makes what mails show; the same pages are drawn once for all who are asked, and what cannot be is tried once."""
 
-    def __init__(self, documents: DocumentStore, *, pages: bool, keep: int = 64) -> None:
+    def __init__(
+        self, documents: DocumentStore, *, pages: bool, keep: int = 64, reader: PdfReader | None = None
+    ) -> None:
+        self._reader = reader or PdfReader()
         self._documents = documents
         self._pages = pages
         self._keep = keep
         self._drawn: dict[tuple[str, ...], Any] = {}
+        self._turn = asyncio.Lock()
 
     async def show(self, case: Case, words: Words, *, room: int | None = None) -> Shown:
         """Everything there is to see of a case; with `room`, one of several in a mail: that many bytes attached.
@@ -134,8 +142,12 @@ class Showing:
 
     async def _first(self, paper: Paper) -> Inlined:
         content = await self._bytes(paper)
-        draw = _page if paper.media_type == _PDF else _whole
-        return await self._inlined("page", await asyncio.to_thread(draw, content))
+        return await self._inlined("page", await asyncio.to_thread(self._draw, paper.media_type, content))
+
+    def _draw(self, media_type: str, content: bytes) -> bytes:
+        if media_type == _PDF:
+            return _small(self._reader.png(content, 1, WIDTH))
+        return _small(self._reader.thumbnail(content, WIDTH, 4 * WIDTH))
 
     async def _side_by_side(self, case: Case, words: Words) -> Picture | None:
         assert case.before is not None  # noqa: S101  the caller looked
@@ -151,7 +163,7 @@ class Showing:
         return None
 
     async def _beside(self, old: Paper, new: Paper) -> tuple[int, Inlined] | None:
-        made = await asyncio.to_thread(_first_difference, await self._bytes(old), await self._bytes(new))
+        made = await asyncio.to_thread(_first_difference, self._reader, await self._bytes(old), await self._bytes(new))
         if made is None:
             return None
         page, picture = made
@@ -194,7 +206,7 @@ class Showing:
         return []
 
     async def _read(self, paper: Paper) -> list[str]:
-        return await asyncio.to_thread(page_texts, await self._bytes(paper))
+        return await asyncio.to_thread(self._reader.texts, await self._bytes(paper))
 
     async def _bytes(self, paper: Paper) -> bytes:
         if paper.size > _MOST_PDF:
@@ -206,12 +218,19 @@ class Showing:
         return Inlined(cid=f"{cid}@millstream", name=f"{cid}.png", media_type="image/png", sha256=stored.sha256)
 
     async def _once(self, key: tuple[str, ...], make: Any) -> Any:
-        if key not in self._drawn:
-            made = await make()
-            while len(self._drawn) >= self._keep:
-                self._drawn.pop(next(iter(self._drawn)))
-            self._drawn[key] = made
-        return self._drawn[key]
+        async with self._turn:  # whoever asks for the same meanwhile finds it made
+            if key not in self._drawn:
+                try:
+                    made = await make()
+                except (UnreadablePdf, ValueError) as problem:
+                    made = problem
+                while len(self._drawn) >= self._keep:
+                    self._drawn.pop(next(iter(self._drawn)))
+                self._drawn[key] = made
+            found = self._drawn[key]
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
+        return found
 
 
 def fact_label(name: str, words: Words) -> str:
@@ -249,26 +268,21 @@ def _pairs(old: Content, new: Content) -> list[tuple[Paper | None, Paper | None]
     return pairs
 
 
-def _first_difference(old: bytes, new: bytes) -> tuple[int, bytes] | None:
-    """The first page that looks different, and both of it side by side; None where none does."""
-    counts = page_count(old), page_count(new)
+def _first_difference(reader: PdfReader, old: bytes, new: bytes) -> tuple[int, bytes] | None:
+    """The first page that looks different, and both of it side by side; None where none does.
+
+    UnreadablePdf where it takes too long, of one page or of all together.
+    """
+    until = time.monotonic() + _COMPARING
+
+    def drawn(pdf: bytes, number: int, width: int) -> bytes:
+        return reader.png(pdf, number, width, within=until - time.monotonic())
+
+    counts = reader.count(old), reader.count(new)
     for number in range(1, min(*counts, _MOST_COMPARED) + 1):
-        if not difference.same_picture(page_png(old, number, 300), page_png(new, number, 300)):
-            return number, _small(difference.pictures(page_png(old, number, 640), page_png(new, number, 640)))
+        if not difference.same_picture(drawn(old, number, 300), drawn(new, number, 300)):
+            return number, _small(difference.pictures(drawn(old, number, 640), drawn(new, number, 640)))
     return None
-
-
-def _page(pdf: bytes) -> bytes:
-    return _small(page_png(pdf, 1, WIDTH))
-
-
-def _whole(content: bytes) -> bytes:
-    try:
-        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as opened:
-            opened.thumbnail((WIDTH, 4 * WIDTH))
-            return _small(png(opened.convert("RGB")))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _small(picture: bytes) -> bytes:

@@ -19,12 +19,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final, Protocol
 
 import aiosql
 
 from millstream.review.errors import UnknownReview
-from millstream.review.model import Decision, Review, Seat, SeatState, State, SubjectKind, Verdict
+from millstream.review.model import HELD, Decision, Review, Seat, SeatState, State, SubjectKind, Verdict
 from millstream.review.policy import Policy
 from millstream.review.store import dumps, legible
 from millstream.review.wishes import StepWish, prefix_of, who_of, wishes_of
@@ -33,10 +34,10 @@ from millstream.storage.pool import Connection
 queries = aiosql.from_path(Path(__file__).with_name("steps.sql"), "apsycopg", mandatory_parameters=False)
 
 _SUBJECT: Final = "review:"
+_LONGEST_REASON: Final = 120
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _TROUBLES: Final = {"step.failed": "refused", "step.unclear": "unclear"}
 _IN_EXSTREAM = frozenset({SubjectKind.FLOW_STEP, SubjectKind.RESOURCE})
-_HELD = frozenset({SubjectKind.COMMUNICATION, SubjectKind.RUN, SubjectKind.CASE})
 _ACTIONS = {Verdict.APPROVE: "release", Verdict.REJECT: "cancel"}
 _ADVICE = {
     "release_step": "Look at the flow step in Exstream, then `millstream step retry {step}`",
@@ -163,7 +164,12 @@ class Steps:
                 await self.desk.note_step(conn, each, "due", {})
 
     async def begun(self, conn: Connection, review: Review) -> bool:
-        """Whether anything of what the decision asked for has begun; locked, so that it begins not meanwhile."""
+        """Whether anything of what the decision asked for has begun; locked, so that it begins not meanwhile.
+
+        Of a review that was taken back: whether all that it held is settled otherwise.
+        """
+        if review.state is State.CANCELLED:
+            return not [row async for row in queries.lock_held(conn, id=review.id)]
         steps = [row async for row in queries.lock_steps(conn, subject=f"{_SUBJECT}{review.id}", key=prefix_of(review))]
         orders = [row async for row in queries.lock_orders(conn, id=review.id, round=review.round)]
         return any(row["state"] not in {"due", "cancelled"} or row["held"] for row in steps) or any(
@@ -172,11 +178,12 @@ class Steps:
 
     async def _order(self, conn: Connection, review: Review, decision: Decision) -> bool:
         action = _ACTIONS.get(decision.verdict)
-        if review.subject.kind not in _HELD or action is None:
+        if review.subject.kind not in HELD or action is None:
             return False
         detail = f"review {review.id}: {who_of(review, decision)}"
         if decision.text:
-            detail = f"{detail}: {decision.text}"
+            # It goes into each delivery and its record, and a run has many; the whole of it stands with the decision.
+            detail = f"{detail}: {shorten(decision.text, _LONGEST_REASON, placeholder=' …')}"
         row = await queries.order(
             conn, id=review.id, round=decision.round, action=action, detail=legible(detail), actor=decision.by
         )

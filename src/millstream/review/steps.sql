@@ -11,6 +11,10 @@ RETURNING review_id;
 SELECT state, holder IS NOT NULL AND leased_until > now() AS held FROM next_step
 WHERE subject = :subject AND starts_with(key, :key) ORDER BY id FOR UPDATE;
 
+-- name: lock_held
+-- What a review that was taken back holds still.
+SELECT id FROM hold WHERE review_id = :id AND state = 'waiting' ORDER BY id LIMIT 1 FOR NO KEY UPDATE;
+
 -- name: lock_orders
 -- What a round means for deliveries, locked for the same reason.
 SELECT begun_at, done_at FROM hold_order WHERE review_id = :id AND round = :round FOR UPDATE;

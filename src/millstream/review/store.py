@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,13 @@ def _stored(row: Mapping[str, Any]) -> Stored:
         version=row["version"],
         author=tuple(row["author"]),
     )
-    return Stored(review, Policy.model_validate(row["terms"]), row["step_state"])
+    return Stored(review, _policy(row["terms"]), row["step_state"])
+
+
+@lru_cache(maxsize=256)
+def _policy(terms: str) -> Policy:
+    """Thousands of reviews have the same terms, and to check them takes as long as to step."""
+    return Policy.model_validate(orjson.loads(terms))
 
 
 def _seat(stored: Mapping[str, Any]) -> Seat:

@@ -16,8 +16,9 @@ from millstream.communication.model import LetterHints
 MOST_REFERENCES: Final = 20
 PATIENCE: Final = timedelta(hours=1)
 """How long a mail waits for the ones before it to leave; then it begins a thread of its own."""
-ID_PATIENCE: Final = timedelta(seconds=30)
-"""How long after a mail has left its Message-ID is waited for."""
+ID_PATIENCE: Final = timedelta(minutes=2)
+"""How long after a mail has left its Message-ID is waited for: what a process had in hand when it died is taken up
+again after half a minute (`papers`), and without it the reader's thread splits."""
 RETRY: Final = 1.0
 _RE: Final = "Re: "
 _UNSEEN = frozenset({"bounced_hard"})
@@ -34,17 +35,24 @@ class Place:
     """Whether its reader was sent anything before."""
 
 
-def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime) -> Place | None:
-    """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way."""
+def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime, since: datetime | None = None) -> Place | None:
+    """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way.
+
+    `since` is when this process began: while none ran nobody waited, and what lay still then comes first.
+    """
+
+    def waited(at: datetime) -> timedelta:
+        return now - (at if since is None else max(at, since))
+
     for mail in earlier:
-        if now - mail["created_at"] < PATIENCE and (mail["due"] or mail["moving"]):
+        if waited(mail["created_at"]) < PATIENCE and (mail["due"] or mail["moving"]):
             return None
     left = [mail for mail in earlier if mail["disposition"] == "accepted" and _UNSEEN.isdisjoint(mail["sighted"] or ())]
     asked = any(mail["token"] for mail in earlier)
     if not left:
         return Place(asked=asked)
     newest = left[0]
-    if newest["rfc822_id"] is None and newest["paper_due"] and now - newest["accepted_at"] < ID_PATIENCE:
+    if newest["rfc822_id"] is None and newest["paper_due"] and waited(newest["accepted_at"]) < ID_PATIENCE:
         return None
     references = tuple(f"<{mail['rfc822_id']}>" for mail in reversed(left) if mail["rfc822_id"])[-MOST_REFERENCES:]
     return Place(

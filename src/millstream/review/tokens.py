@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from millstream.review.words import normal
+from millstream.review.phrases import normal
 
 LINE: Final = "\n"
 WEAK: Final = ","
@@ -29,7 +29,7 @@ _SIGNS: Final = str.maketrans(
         **dict.fromkeys("\uff0c\u3001", ","),
         **dict.fromkeys("\u3002", "."),
         **dict.fromkeys("\u2022\u00b7\u25e6\u25aa\u2023", "-"),
-        **dict.fromkeys("\t\u00a0\u2007\u202f\u2028\u2029", " "),
+        **dict.fromkeys("\t\u00a0\u2007\u202f\u2028\u2029\u00a1", " "),
         "\uff01": "!",
         "\uff1a": ":",
     }

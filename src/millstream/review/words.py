@@ -1,34 +1,44 @@
 """The words of answers, by language: phrases as `words/<language>.toml` has them, made ready to be looked up.
 
-A phrase is words in a row. `(a|b)` is one of them, `[a|b]` one of them or none, `{name}` a phrase of that slot, and
-`...` up to a dozen words that are no negation and no condition.
+A phrase is words in a row. `(a|b)` is one of them, `[a|b]` one of them or none, `{name}` a phrase of that slot (a slot
+may hold those above it), and `...` up to a dozen words that are no negation and no condition.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from millstream.review.phrases import Patterns, Phrases, Words, plain, ready
+
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "nl")
 """Those that have words."""
-GAP: Final = "..."
-_LONGEST_GAP: Final = 12
 _FOLDER: Final = Path(__file__).with_name("words")
-_WORD = re.compile(r"[^\W\d_]+'?|[+#]?\d+|\.\.\.|[^\w\s]")
-_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 _LISTS: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener"),
     *("approve", "approve_all", "reject", "reject_open", "reject_all", "no", "change", "change_open", "request"),
     *("because", "opener", "fault", "case", "joining", "gratitude"),
     *("negation", "hedge", "condition", "hearsay", "denial", "approving", "soft", "common"),
-    *("neutral", "rejecting", "elsewhere"),
+    *("neutral", "rejecting", "elsewhere", "release", "unchanged", "praise", "limit", "partial", "rest"),
+    *(
+        "part",
+        "slip",
+        "contrast",
+        "settled",
+        "asking",
+        "intro",
+        "idiom",
+        "lookalike",
+        "account",
+        "fitting",
+        "wish",
+        "must",
+    ),
 )
 _GUARDS: Final = ("negation", "hedge", "condition", "hearsay", "denial")
 _MARKED: Final = (
@@ -51,46 +61,12 @@ _MARKED: Final = (
 _FOLDED: Final = (
     *("greeting", "addressee", "courtesy", "closing", "filler", "softener", "approve", "approve_all", "reject"),
     *("reject_open", "reject_all", "change", "change_open", "request", "fault", "no", "neutral", "rejecting"),
-    *("elsewhere", "gratitude"),
+    *("elsewhere", "gratitude", "release", "unchanged", "praise", "part", "slip", "contrast", "intro", "rest", "idiom"),
 )
-
-_STOPS: Final = frozenset({".", "\n", "?"})
-
-Words = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Phrases:
-    """Phrases by their first word, the longest first."""
-
-    starting: Mapping[str, tuple[Words, ...]]
-    barred: frozenset[str] = frozenset()
-    """Words that no gap passes over."""
-
-    def lengths(self, words: Sequence[str], at: int) -> Iterator[int]:
-        """How long the phrases are that stand there, the longest first."""
-        for phrase in self.starting.get(words[at], ()):
-            length = _matched(words, at, phrase, self.barred)
-            if length:
-                yield length
-
-    def longest(self, words: Sequence[str], at: int) -> int:
-        """Of the longest one that stands there; 0 where none does."""
-        return max(self.lengths(words, at), default=0) if at < len(words) else 0
-
-    def parted(self, words: Sequence[str], at: int) -> bool:
-        """Whether the longest one that stands there has a gap with words in it."""
-        length = self.longest(words, at)
-        return any(
-            GAP in phrase
-            and len(phrase) - phrase.count(GAP) < length
-            and _matched(words, at, phrase, self.barred) == length
-            for phrase in self.starting.get(words[at], ())
-        )
-
-    def within(self, words: Sequence[str]) -> bool:
-        """Whether one stands anywhere."""
-        return any(self.longest(words, at) for at in range(len(words)))
+_THINGS: Final = frozenset({"{object}", "{noun}", "{part}", "{field}", "{side}", "{people}", "{paper}", "{count}"})
+"""Slots whose words decide nothing: thanks may hold them."""
+_WHOLE: Final = frozenset({"filler", "approve", "approve_all", "release", "unchanged"})
+"""Of approvals; their gaps pass over no word that says anything of verdicts, faults or parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +84,6 @@ class Lexicon:
         return self.lists[name]
 
 
-def normal(word: str) -> str:
-    """The form in which words are compared."""
-    return unicodedata.normalize("NFKC", word).casefold()
-
-
 @cache
 def lexicon(language: str) -> Lexicon:
     """The words of a language.
@@ -124,26 +95,53 @@ def lexicon(language: str) -> Lexicon:
     if language not in LANGUAGES:
         raise KeyError(language)
     raw = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    slots: dict[str, list[str]] = raw.get("slots", {})
-    expanded = {name: _expanded(raw.get(name, ()), slots) for name in _LISTS}
-    exact = {phrase[0] for name in _GUARDS for phrase in expanded[name] if len(phrase) == 1}
-    doubts = set().union(*(expanded[name] for name in _GUARDS if name != "denial"))
-    for name in ("filler", "courtesy", "approve", "approve_all"):
-        expanded[name] -= doubts  # where a word is both, the doubt counts
-    for name in _FOLDED:
-        # Many write without accents. A word that then reads as another that turns the sense is left as it is.
-        expanded[name] |= {
-            folded for phrase in expanded[name] for folded in _plain(phrase) if not (set(folded) - set(phrase)) & exact
-        }
-    marked = {word for name in _MARKED for phrase in expanded[name] for word in phrase}
-    known = {word for phrases in expanded.values() for phrase in phrases for word in phrase}
-    common = {word for phrase in expanded["common"] for word in phrase}
+    patterns = Patterns()
+    named = {f"{{{name}}}": patterns.read(given, "folded") for name, given in raw.get("slots", {}).items()}
+    patterns.slots.update(named)
+    lists = {name: patterns.read(raw.get(name, ()), _kind(name), whole=name in _GUARDS) for name in _LISTS}
+    exact = {phrase[0] for name in _GUARDS for phrase in lists[name] if len(phrase) == 1}
+    _weeded(lists, patterns)
+    _folded(lists, patterns, exact)
+    doing = {name for name in named if name not in _THINGS}
+    turning = patterns.spoken(set().union(*(lists[name] for name in _MARKED)))
+    marked = turning | patterns.spoken({(name,) for name in doing})
+    known = patterns.spoken(set().union(*lists.values(), *named.values()), named=True)
+    common = patterns.spoken(lists["common"])
+    slots = patterns.filled()
+    strict = exact | turning - common | patterns.spoken(lists["partial"])
+    barred = {name: frozenset(strict if name in _WHOLE else exact) for name in _LISTS}
     return Lexicon(
         language,
-        {name: _by_first(phrases, frozenset(exact)) for name, phrases in expanded.items()},
-        frozenset(marked - common - {GAP}),
-        frozenset(known - {GAP}),
+        {name: ready(phrases, slots, barred[name]) for name, phrases in lists.items()},
+        frozenset(marked - common | exact),
+        frozenset(known),
     )
+
+
+def _kind(name: str) -> str:
+    """Brackets of lists that are treated alike are alike."""
+    if name in _WHOLE or name == "courtesy":
+        return "whole"
+    return "folded" if name in _FOLDED else "plain"
+
+
+def _weeded(lists: dict[str, set[Words]], patterns: Patterns) -> None:
+    """Where a word is both an approval and a doubt, the doubt counts."""
+    doubts = ready(lists["hedge"] | lists["condition"], {})
+
+    def sure(phrases: set[Words]) -> set[Words]:
+        return {phrase for phrase in phrases if not doubts.within(phrase)}
+
+    lists.update({name: sure(lists[name]) for name in (*_WHOLE, "courtesy")})
+    patterns.slots.update({n: sure(found) for n, found in patterns.slots.items() if n.startswith("{whole:")})
+
+
+def _folded(lists: dict[str, set[Words]], patterns: Patterns, exact: set[str]) -> None:
+    """Many write without accents. A word that then reads as another that turns the sense is left as it is."""
+    groups = [lists[name] for name in _FOLDED]
+    groups += [phrases for name, phrases in patterns.slots.items() if not name.startswith("{plain:")]
+    for group in groups:
+        group |= {folded for phrase in group for folded in plain(phrase) if not (set(folded) - set(phrase)) & exact}
 
 
 @cache
@@ -153,83 +151,3 @@ def every_marked() -> frozenset[str]:
         *(lexicon(language).marked for language in LANGUAGES),
         *(lexicon(language)["common"].starting for language in LANGUAGES),
     )
-
-
-def _by_first(phrases: set[Words], barred: frozenset[str]) -> Phrases:
-    starting: dict[str, list[Words]] = {}
-    for phrase in sorted(phrases, key=lambda words: (-len(words), words)):
-        starting.setdefault(phrase[0], []).append(phrase)
-    return Phrases({first: tuple(found) for first, found in starting.items()}, barred)
-
-
-def _plain(phrase: Words) -> Iterator[Words]:
-    """Without accents, and with umlauts written out."""
-    bare = tuple(
-        "".join(sign for sign in unicodedata.normalize("NFD", word) if not unicodedata.combining(sign))
-        for word in phrase
-    )
-    if bare != phrase:
-        yield bare
-    written = tuple(word.translate(_UMLAUTS) for word in phrase)
-    if written not in (phrase, bare):
-        yield written
-
-
-def _expanded(patterns: Sequence[str], slots: Mapping[str, Sequence[str]]) -> set[Words]:
-    return {words for pattern in patterns for words in _ways(pattern, slots) if words}
-
-
-def _ways(pattern: str, slots: Mapping[str, Sequence[str]]) -> set[Words]:
-    """Every way in which a pattern can be said."""
-    ways: set[Words] = {()}
-    for piece in _pieces(pattern):
-        inside = piece[1:-1]
-        match piece[0]:
-            case "[":
-                options = {(), *(words for each in _options(inside) for words in _ways(each, slots))}
-            case "(":
-                options = {words for each in _options(inside) for words in _ways(each, slots)}
-            case "{":
-                options = {words for each in slots[inside] for words in _ways(each, slots)}
-            case _:
-                options = {tuple(map(normal, _WORD.findall(piece)))}
-        ways = {(*way, *words) for way in ways for words in options}
-    return ways
-
-
-def _pieces(pattern: str) -> Iterator[str]:
-    """Words, and what stands in brackets."""
-    yield from filter(None, _split(pattern, " "))
-
-
-def _options(inside: str) -> Iterator[str]:
-    return _split(inside, "|")
-
-
-def _split(text: str, at: str) -> Iterator[str]:
-    """Cut at a sign that stands in no brackets."""
-    depth, begin = 0, 0
-    for place, sign in enumerate(text):
-        depth += (sign in "[({") - (sign in "])}")
-        if sign == at and depth == 0:
-            yield text[begin:place]
-            begin = place + 1
-    if depth:
-        raise ValueError(f"the brackets of {text!r} are not closed")
-    yield text[begin:]
-
-
-def _matched(words: Sequence[str], at: int, phrase: Words, barred: frozenset[str]) -> int:
-    """How many words a phrase takes there; 0 where it does not stand there. A gap takes as few as it can."""
-    if GAP not in phrase:
-        return len(phrase) if tuple(words[at : at + len(phrase)]) == phrase else 0
-    cut = phrase.index(GAP)
-    head, tail = phrase[:cut], phrase[cut + 1 :]
-    if tuple(words[at : at + cut]) != head:
-        return 0
-    for begin in range(at + cut, min(at + cut + _LONGEST_GAP, len(words)) + 1):
-        if begin < len(words) and (length := _matched(words, begin, tail, barred)):
-            return begin + length - at
-        if begin < len(words) and (words[begin] in _STOPS or words[begin] in barred):
-            break
-    return 0

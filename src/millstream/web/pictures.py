@@ -7,8 +7,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from millstream.composer.apart import PdfReader
 from millstream.composer.errors import UnreadablePdf
-from millstream.composer.pages import page_count, page_png, page_texts
+from millstream.log import get_logger
+
+log = get_logger(__name__)
 
 WIDTH = 1000
 """Pixels of a page's picture: sharp at twice a phone's width."""
@@ -21,25 +24,32 @@ Content = Callable[[], Awaitable[bytes]]
 
 
 class Pictures:
-    """Draws in threads, a few at once, and keeps 64 MB of what was drawn. What cannot be drawn is None, or 0 pages."""
+    """Draws in a process apart and keeps 64 MB of what was drawn. What cannot be drawn is None, or 0 pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: PdfReader | None = None) -> None:
+        self._reader = reader or PdfReader()
         self._kept: OrderedDict[tuple[Any, ...], tuple[int, Any]] = OrderedDict()
         self._size = 0
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def pages(self, sha256: str, content: Content) -> int:
         """How many pages a PDF has; 0 for what is none."""
-        return int(await self._made(("pages", sha256), page_count, content) or 0)
+        return int(await self._made(("pages", sha256), self._reader.count, content) or 0)
 
     async def page(self, sha256: str, n: int, content: Content) -> bytes | None:
         """The n-th page as PNG, the first being 1."""
-        made: bytes | None = await self._made(("page", sha256, n), lambda pdf: page_png(pdf, n, WIDTH), content)
+        if self.hopeless(sha256) and ("page", sha256, n) not in self._kept:
+            return None
+        made: bytes | None = await self._made(("page", sha256, n), lambda pdf: self._reader.png(pdf, n, WIDTH), content)
         return made
+
+    def hopeless(self, sha256: str) -> bool:
+        """Whether a page of it could not be drawn; the others are not tried then, each might take as long."""
+        return ("hopeless", sha256) in self._kept
 
     async def texts(self, sha256: str, content: Content) -> list[str]:
         """The text of each page."""
-        return list(await self._made(("texts", sha256), page_texts, content) or ())
+        return list(await self._made(("texts", sha256), self._reader.texts, content) or ())
 
     async def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What `make` gives, made once."""
@@ -55,8 +65,13 @@ class Pictures:
             pdf = await content() if content is not None else b""
             try:
                 made = await asyncio.to_thread(make, pdf)
-            except (UnreadablePdf, IndexError):
+            except IndexError:
                 made = None
+            except UnreadablePdf as error:
+                log.info("review.not_drawn", what=key[0], sha256=key[1], why=str(error))
+                made = None
+                if key[0] == "page":
+                    self._keep(("hopeless", key[1]), made)
             self._keep(key, made)
         return made
 

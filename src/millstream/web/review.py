@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -25,13 +26,13 @@ from millstream.gmail.errors import GmailError, PushRefused
 from millstream.log import get_logger
 from millstream.review.errors import LinkRefused
 from millstream.review.pages import Pages, new_browser
-from millstream.review.sheet import Posted, Sheet, SignedIn
+from millstream.review.sheet import Posted, Sheet, SignedIn, shows_papers
 from millstream.signin import SignIn, SignInError, SignInRefused
 from millstream.storage.errors import StorageError
 from millstream.web import review_view as view
 from millstream.web.pictures import Pictures
 from millstream.web.review_shown import extras_of, side_by_side
-from millstream.web.review_words import language_asked
+from millstream.web.review_words import language_asked, language_of, words_of
 from millstream.web.shield import BodyMissing, BodyTooLarge, read_body
 
 log = get_logger(__name__)
@@ -53,6 +54,11 @@ _PAGE = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
 }
+_NO_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="160" viewBox="0 0 1000 160">'
+    '<rect width="1000" height="160" fill="#f1f3f5"/><text x="500" y="92" font-family="sans-serif" font-size="30" '
+    'fill="#333" text-anchor="middle">{told}</text></svg>'
+)
 # What shows a PDF inside a browser is a page of its own, with a style of its own.
 _DOCUMENT = {
     "Content-Security-Policy": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; "
@@ -230,11 +236,19 @@ class _Desk:
         async def content() -> bytes:
             return (await self._pages.paper(sheet, number))[2]
 
-        return _picture(await self._pictures.page(sha256, _whole(p), content))
+        picture = await self._pictures.page(sha256, _whole(p), content)
+        if picture is None and self._pictures.hopeless(sha256):
+            return _no_picture(sheet)
+        return _picture(picture)
 
     async def _compared(self, request: Request, link: str, n: str, p: str) -> Response:
         sheet = await self._sheet_of(request, link)
-        return _picture(await side_by_side(self._pages, self._pictures, sheet, _whole(n), _whole(p)))
+        number = _whole(n)
+        picture = await side_by_side(self._pages, self._pictures, sheet, number, _whole(p))
+        drawn = not sheet.locked and shows_papers(sheet) and 1 <= number <= len(sheet.content.papers)
+        if picture is None and drawn and self._pictures.hopeless(sheet.content.papers[number - 1].sha256):
+            return _no_picture(sheet)
+        return _picture(picture)
 
     # Signing in
 
@@ -368,6 +382,15 @@ def _picture(png: bytes | None) -> Response:
     if png is None:
         raise LinkRefused("unknown")
     return Response(png, media_type="image/png", headers=_DOCUMENT)
+
+
+def _no_picture(sheet: Sheet) -> Response:
+    """A picture that says that there is none: what asks for it is a page that stands already."""
+    told = words_of(language_of(sheet.seat.locale))["no_picture"]
+    picture = _NO_PICTURE.format(told=escape(told))
+    # Browsers show what comes with a 404 in place of a picture.
+    headers = {**_DOCUMENT, "Cache-Control": "no-store"}
+    return Response(picture, status_code=_MISSING, media_type="image/svg+xml", headers=headers)
 
 
 def _whole(number: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ log = get_logger(__name__)
 PDF = "application/pdf"
 PICTURES = frozenset({"image/png", "image/jpeg"})
 _MOST_PAPERS = 50
+_LOOKING = 20.0
+"""Seconds that a page takes to look at documents; those it did not come to are there without pictures."""
 _MOST_SHOWN = 100
 """Changes in full; the rest is counted."""
 _MOST_WORDS = 600
@@ -33,10 +36,12 @@ async def extras_of(pages: Pages, pictures: Pictures, sheet: Sheet, given: Mappi
     """A page's papers and changes, beside what is given."""
     if sheet.locked or not shows_papers(sheet):
         return Extras(**given)
+    until = asyncio.get_running_loop().time() + _LOOKING
     papers = [
-        await _paper(pages, pictures, sheet, n) for n in range(1, min(len(sheet.content.papers), _MOST_PAPERS) + 1)
+        await _paper(pages, pictures, sheet, n, until=until)
+        for n in range(1, min(len(sheet.content.papers), _MOST_PAPERS) + 1)
     ]
-    changes = await _changes(pages, pictures, sheet) if sheet.before is not None else None
+    changes = await _changes(pages, pictures, sheet, until=until) if sheet.before is not None else None
     return Extras(papers=papers, changes=changes, **given)
 
 
@@ -54,19 +59,21 @@ async def side_by_side(pages: Pages, pictures: Pictures, sheet: Sheet, n: int, p
     return made
 
 
-async def _paper(pages: Pages, pictures: Pictures, sheet: Sheet, n: int) -> PaperShown:
+async def _paper(pages: Pages, pictures: Pictures, sheet: Sheet, n: int, *, until: float) -> PaperShown:
     paper = sheet.content.papers[n - 1]
     if paper.media_type != PDF:
         return PaperShown(n, paper.name, size(paper.size), picture=paper.media_type in PICTURES)
     try:
-        count = await pictures.pages(paper.sha256, partial(_now, pages, sheet, n))
+        count = 0
+        if not pictures.hopeless(paper.sha256) and asyncio.get_running_loop().time() < until:
+            count = await pictures.pages(paper.sha256, partial(_now, pages, sheet, n))
     except StorageError as error:
         log.warning("review.paper_missing", review=sheet.review.id, why=str(error))
         return PaperShown(n, paper.name, size(paper.size), missing=True)
     return PaperShown(n, paper.name, size(paper.size), count, range(1, min(count, MOST_PAGES) + 1))
 
 
-async def _changes(pages: Pages, pictures: Pictures, sheet: Sheet) -> Changes:
+async def _changes(pages: Pages, pictures: Pictures, sheet: Sheet, *, until: float) -> Changes:
     before = sheet.before or Content("")
     words = words_of(language_of(sheet.seat.locale))
     found: list[Change] = []
@@ -75,10 +82,15 @@ async def _changes(pages: Pages, pictures: Pictures, sheet: Sheet) -> Changes:
         for n in range(1, min(len(sheet.content.papers), _MOST_PAPERS) + 1):
             if (pair := _pair(sheet, n)) is None or pair[0] == pair[1]:
                 continue
-            old = await pictures.texts(pair[0], partial(_former, pages, sheet, n))
-            new = await pictures.texts(pair[1], partial(_now, pages, sheet, n))
-            differing = await _compared(pictures, ("paper", *pair), old, new)
             name = sheet.content.papers[n - 1].name
+            old = new = []
+            if asyncio.get_running_loop().time() < until:
+                old = await pictures.texts(pair[0], partial(_former, pages, sheet, n))
+                new = await pictures.texts(pair[1], partial(_now, pages, sheet, n))
+            if not old or not new:  # what cannot be read is not what was taken out
+                found.append(Change(f"{name}: {words['missing']}", "", ""))
+                continue
+            differing = await _compared(pictures, ("paper", *pair), old, new)
             count = await pictures.pages(pair[1], partial(_now, pages, sheet, n))
             for each in differing:
                 place = words["page"].format(page=each.page, pages=count)

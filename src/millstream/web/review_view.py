@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from millstream.review.marked import marked
 from millstream.review.model import How, Seat, SeatState, Verdict
 from millstream.review.pages import MOST_WORDS
 from millstream.review.sheet import Posted, Sheet, shows_papers
@@ -253,8 +254,9 @@ def _moment(sheet: Sheet, at: Any) -> str:
     return moment(at, sheet.seat.locale, sheet.case.time_zone)
 
 
-def _finding(found: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _cut(str(found.get(name, ""))) for name in ("rule", "place", "text", "severity")}
+def _finding(found: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: _cut(str(found.get(name, ""))) for name in ("rule", "place", "severity")}
+    return {**told, "text": marked(str(found.get("text", "")), _MOST_VALUE)}
 
 
 def _cut(text: str, most: int = _MOST_VALUE) -> str:

@@ -23,7 +23,7 @@ log = get_logger(__name__)
 queries = aiosql.from_path(Path(__file__).with_name("events.sql"), "apsycopg", mandatory_parameters=False)
 
 MOST_TRIES: Final = 8
-EXCEPTIONS: Final = ("exstream.", "intake.", "step.failed", "step.unclear")
+EXCEPTIONS: Final = ("exstream.", "intake.", "step.failed", "step.unclear", "review.policy_missing")
 """How kinds of exceptions begin. Their payloads name, as far as it is known: customer, type, error, source."""
 _FIRST_GAP = 1.0
 _LONGEST_GAP = 600.0

@@ -154,7 +154,10 @@ def test_a_question_is_handed_on(call: Call, review: int) -> None:
 
 def test_a_question_is_taken_back(call: Call, review: int) -> None:
     done = call("review", "cancel", str(review), "--why", "a mistake", "--as", "ops")
-    assert (done.code, done.out.strip()) == (0, f"review {review} is cancelled")
+    assert (done.code, done.out.strip()) == (
+        0,
+        f"review {review} is cancelled; what it holds stays held until `millstream review overrule {review}`",
+    )
     assert call("review", "answer", str(review), "approve", "--as", ANNA).code == 1
 
 

@@ -24,6 +24,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from millstream.composer.apart import PdfReader
 from millstream.review.desk import ReviewDesk
 from millstream.review.links import Links
 from millstream.review.model import (
@@ -47,6 +48,7 @@ from millstream.signin import SignIn, SignInOptions
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Connection, Pool, transaction
 from millstream.web import LOOPBACK, build, serve
+from millstream.web.pictures import Pictures
 from millstream.web.review import ReviewDoor, VerifyClick
 
 ANNA, BEN, CARL, LEGAL = "anna@bank.example", "ben@bank.example", "carl@bank.example", "legal@bank.example"
@@ -156,9 +158,15 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def site(
-    pool: Pool, folder: Path, *, issuer: str = "", clicks: VerifyClick | None = None, **policy: Any
+    pool: Pool,
+    folder: Path,
+    *,
+    issuer: str = "",
+    clicks: VerifyClick | None = None,
+    patience: float = 10.0,
+    **policy: Any,
 ) -> AsyncIterator[Site]:
-    """Open a site whose policy `letters` has these tables."""
+    """Open a site whose policy `letters` has these tables, and that looks so many seconds at a document."""
     made = book(**policy)
     documents = open_store(f"file://{folder}/documents")
 
@@ -176,7 +184,8 @@ async def site(
     if issuer:
         back = f"{here.url}/review/signed-in"
         sign_in = SignIn(SignInOptions(issuer, CLIENT, CLIENT_SECRET, back, SECRET))
-    door = ReviewDoor(Pages(LedgerPages(pool, desk, documents), here.links), here.url, sign_in, clicks)
+    pages, pictures = Pages(LedgerPages(pool, desk, documents), here.links), Pictures(PdfReader(patience))
+    door = ReviewDoor(pages, here.url, sign_in, clicks, pictures)
 
     async def reachable() -> bool:
         return True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from review_site import ANNA, BEN, CARL, LEGAL, Page, Person, Site, pdf, site
 
+from hostile_pdf import pdf_of
 from millstream.audit.chain import verify
 from millstream.review.model import Cancelled, Content, How, NewContent, Paper, Reassigned, State, Verdict
 from millstream.storage.pool import Pool
@@ -53,6 +55,13 @@ async def test_a_link_shows_the_question_and_a_form_answers_it(here: Site, perso
     [kept] = await answers_of(here)
     assert (kept["address"], kept["verdict"], kept["how"], kept["counted"]) == (ANNA, "approve", "page", True)
     assert (await verify(here.pool)).intact
+
+
+async def test_a_forbidden_word_stands_out_on_the_page(here: Site, person: Person) -> None:
+    found = {"rule": "promises", "place": "page 1", "text": "we offer a **guaranteed <b>** return", "severity": "error"}
+    number = await here.open(replace(await here.letter(), findings=(found,)))
+    page = await person.get(await here.link(number, ANNA))
+    assert "we offer a <mark>guaranteed &lt;b&gt;</mark> return</q>" in page.html
 
 
 async def test_both_buttons_pressed_count_once(here: Site, person: Person) -> None:
@@ -157,6 +166,41 @@ async def test_a_document_that_is_lost_or_broken_leaves_the_page_whole(here: Sit
     assert (await person.get(f"{link}/paper/1")).status == 503
     assert (await person.get(f"{link}/page/2/1.png")).status == 404
     assert page.form
+
+
+@pytest.mark.parametrize("blank", [0, 1], ids=["on its first page", "on its second page"])
+async def test_a_hostile_document_leaves_the_page_whole(pool: Pool, tmp_path: Path, blank: int) -> None:
+    async with site(pool, tmp_path / "here", patience=1.5) as here, Person(here.url) as person:
+        hostile, usual = pdf_of("x", levels=12, before=blank), pdf("Dear customer")
+        stored = [await here.documents.put(content) for content in (hostile, usual)]
+        names = ("hostile.pdf", "usual.pdf")
+        papers = tuple(
+            Paper(name, "application/pdf", each.size, each.sha256) for name, each in zip(names, stored, strict=True)
+        )
+        number = await here.open(Content("b" * 64, papers))
+        link = await here.link(number, ANNA)
+        page = await person.get(link)
+        assert page.status == 200
+        async with person.session.get(f"{link}/page/1/{1 + blank}.png") as response:
+            assert response.headers["Content-Type"] == "image/svg+xml"
+            assert "has no picture here" in await response.text()
+        async with person.session.get(f"{link}/page/2/1.png") as response:
+            assert (await response.read()).startswith(b"\x89PNG")
+        assert (await person.get(link)).html.count("has no picture here") == 1
+        assert (await person.post(link, {**page.form, "verdict": "approve"})).status == 303
+
+
+async def test_a_hostile_new_round_is_not_shown_as_if_all_text_were_gone(pool: Pool, tmp_path: Path) -> None:
+    async with site(pool, tmp_path / "here", patience=1.5) as here, Person(here.url) as person:
+        number = await here.open(await here.letter("Your rate is 2.5 %."))
+        hostile = await here.documents.put(pdf_of("x", levels=12))
+        paper = Paper("letter.pdf", "application/pdf", hostile.size, hostile.sha256)
+        await here.apply(number, NewContent(Content("c" * 64, (paper,))))
+        page = await person.get(await here.link(number, ANNA))
+        assert page.status == 200
+        assert "letter.pdf: The document cannot be read now" in page.html
+        assert not re.search(r"<del>[^<]*rate", page.html)
+        assert page.form
 
 
 async def test_new_content_takes_the_old_form_and_shows_what_changed(here: Site, person: Person) -> None:

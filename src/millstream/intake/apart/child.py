@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from millstream.intake.apart.wire import Ended, Order, Piece, Wire, WireClosed, raise_killable, sent_alone
+from millstream.intake.apart.wire import Ended, Order, Piece, Wire, WireClosed, sent_alone
 from millstream.intake.batch import Batch, batches
 from millstream.intake.making import Outline, groups, make_all
 from millstream.intake.patience import Patience
 from millstream.intake.shelving import Shelving
+from millstream.killable import raise_killable
 from millstream.storage.objects import open_store
 
 _READ_AHEAD: Final = 2
@@ -30,8 +31,7 @@ def main() -> None:
     """Serve the one order that comes over standard input."""
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the one that started us, which then hangs up
         signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):  # another system than Linux, or not ours to change
-        raise_killable()
+    raise_killable()
     wire = Wire(socket.socket(fileno=0))
     with suppress(WireClosed):
         _Bench(wire, wire.receive()).work()

@@ -9,7 +9,6 @@ import pickle
 import socket
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from millstream.intake.batch import BatchSize
@@ -103,8 +102,3 @@ def sent_alone(error: Exception) -> Exception:
     if type(same) is type(error) and str(same) == str(error):
         return error
     return RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def raise_killable() -> None:
-    """Where memory runs out, this process goes before the one that started it: what it had in hand is made again."""
-    Path("/proc/self/oom_score_adj").write_text("500", "ascii")

@@ -65,11 +65,11 @@ def _(rule: Forbidden, looked: Looked) -> Iterator[Seen]:
             for first, behind in words.found(phrases(rule.words)):
                 if not any(start <= first and behind <= end for start, end in excused):
                     place = words.place(first, behind)
-                    yield Seen(part.at(place.page), place.quote)
+                    yield Seen(part.at(place.page), place.marked)
         for each in rule.regex:
             for match in pattern(each).finditer(part.pages.plain):
                 place = part.pages.place_of(*match.span())
-                yield Seen(part.at(place.page), place.quote)
+                yield Seen(part.at(place.page), place.marked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 import re2
 
+from millstream.review.marked import mark
+
 _MOST_MEMORY = 16 * 1024 * 1024
 _LONGEST_PATTERN = 2_000
 _WORD = re.compile(r"\w+")
@@ -74,6 +76,8 @@ class Place:
     """From 1."""
     quote: str
     """It, with some words around."""
+    marked: str
+    """The same, and it stands out."""
 
 
 class Pages:
@@ -114,7 +118,8 @@ class Pages:
         """Where a part of `plain` stands."""
         page = min(bisect_right(self._ends, start) + 1, max(1, len(self.pages)))
         around = self.plain[max(0, start - _BESIDE) : end + _BESIDE]
-        return Place(page, around[:_LONGEST_QUOTE])
+        before, after = self.plain[max(0, start - _BESIDE) : start], self.plain[end : end + _BESIDE]
+        return Place(page, around[:_LONGEST_QUOTE], mark(before, self.plain[start:end], after))
 
 
 class Words:
@@ -147,8 +152,11 @@ class Words:
 
     def place(self, first: int, behind: int) -> Place:
         """Words as they stood, with some around them."""
-        quote = " ".join(self._shown[max(0, first - _AROUND) : behind + _AROUND])
-        return Place(max(1, bisect_right(self._pages, first)), quote[:_LONGEST_QUOTE])
+        before, said = self._shown[max(0, first - _AROUND) : first], self._shown[first:behind]
+        after = self._shown[behind : behind + _AROUND]
+        quote, page = " ".join((*before, *said, *after)), max(1, bisect_right(self._pages, first))
+        marked = mark("".join(f"{word} " for word in before), " ".join(said), "".join(f" {word}" for word in after))
+        return Place(page, quote[:_LONGEST_QUOTE], marked)
 
     def all(self) -> list[str]:
         """Every word, folded."""

@@ -5,6 +5,7 @@ from answer_room import ALIAS, ANNA, BEN, BODY, BOX, CARL, EVE, AnswerRoom, Open
 
 from millstream.review.model import Content as Shown
 from millstream.review.model import How, NewContent, State, Verdict
+from millstream.review.policy import EMPTY
 
 STYLES = ("gmail", "outlook", "apple", "html", "plain")
 
@@ -369,3 +370,12 @@ async def test_every_answer_stands_in_the_audit_chain(room: AnswerRoom) -> None:
     kinds = [row["kind"] for row in rows]
     assert kinds.index("review.not_counted") < kinds.index("review.question") < kinds.index("review.answered")
     assert Verdict.APPROVE in {decision.verdict for decision in room.decisions}
+
+
+async def test_an_answer_counts_though_the_policy_was_taken_out_since(room: AnswerRoom) -> None:
+    number = await room.ask()
+    room.policies = EMPTY
+    room.__post_init__()
+    await room.reply(ANNA, "Approved, thanks.\n\nAnna")
+    assert (await room.review(number)).state is State.APPROVED
+    assert len(room.decisions) == 1

@@ -25,7 +25,7 @@ OpenRoom = Callable[..., Awaitable[AnswerRoom]]
 LIMIT = {"sign_in": {"above": {"field": "data.amount_cents", "value": 500_000}}}
 
 
-async def _asked(room: AnswerRoom, folder: Path, *records: dict[str, Any]) -> list[int]:
+async def _asked(room: AnswerRoom, folder: Path, *records: dict[str, Any], reviews: int | None = None) -> list[int]:
     """Bring letters in through the gate, and put them to people; answers the numbers of the reviews."""
     gate = Gate(room.policies, Packs(), lambda *_: [], today=lambda: date(2026, 11, 23))
     driver = folder / "letters.jsonl"
@@ -36,8 +36,8 @@ async def _asked(room: AnswerRoom, folder: Path, *records: dict[str, Any]) -> li
     receipt = await submit(Driver(driver), run, services, options=IntakeOptions(most_bytes=10_000_000))
     assert receipt.held == len(records)
     options = GatheringOptions(settle=0.0)
-    gathering = Gathering(room.pool, room.desk, room.policies, replace=Holds(room.pool).replace, options=options)
-    assert await gathering.sweep() == len(records)
+    gathering = Gathering(room.pool, room.desk, room.policies, holds=Holds(room.pool), options=options)
+    assert await gathering.sweep() == (len(records) if reviews is None else reviews)
     await room.send_due()
     return [row["id"] for row in await room.rows("SELECT id FROM review ORDER BY id")]
 
@@ -86,6 +86,42 @@ async def test_what_takes_its_place_brings_its_own_amount(open_room: OpenRoom, t
     room = await open_room(rules=LIMIT)
     [number] = await _asked(room, tmp_path, _letter(1, amount_cents=1))
     [again] = await _asked(room, tmp_path, _letter(2, amount_cents=900_000) | {"replaces": "letters/1"})
+    assert (again, (await room.review(number)).round) == (number, 2)
+    await room.reply(ANNA, "Approved")
+    assert await room.answers(number) == [(ANNA, "approve", False, "sign_in")]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "asks"),
+    [
+        ([1, 500_000, "499999.5"], False),
+        ([1, 500_000.5, 2], True),
+        ([1, None, 2], True),
+        ([1, "much"], True),
+        ([-1_000_000], False),
+    ],
+    ids=["all within", "one above", "one unknown", "one that nobody can read", "a credit"],
+)
+async def test_of_a_run_the_largest_amount_counts(
+    open_room: OpenRoom, tmp_path: Path, amounts: list[Any], *, asks: bool
+) -> None:
+    room = await open_room(rules=LIMIT, concerns="run")
+    letters = [_letter(number, amount_cents=amount) for number, amount in enumerate(amounts)]
+    [number] = await _asked(room, tmp_path, *letters, reviews=1)
+    await room.reply(ANNA, "Approved")
+    review = await room.review(number)
+    assert (review.state is State.OPEN) == asks
+    assert await room.questions() == ([(ANNA, "sign_in")] if asks else [])
+    known = None not in amounts and "much" not in amounts
+    assert ("largest data.amount_cents" in review.content.facts) == known
+
+
+async def test_a_run_that_grows_past_the_amount_needs_a_sign_in_from_then_on(
+    open_room: OpenRoom, tmp_path: Path
+) -> None:
+    room = await open_room(rules=LIMIT, concerns="run")
+    [number] = await _asked(room, tmp_path, _letter(1, amount_cents=1), reviews=1)
+    [again] = await _asked(room, tmp_path, _letter(2, amount_cents=500_001), reviews=1)
     assert (again, (await room.review(number)).round) == (number, 2)
     await room.reply(ANNA, "Approved")
     assert await room.answers(number) == [(ANNA, "approve", False, "sign_in")]

@@ -181,23 +181,24 @@ class LettersDesk:
     # Carrying
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """Run the outbox, every lane that is due, and the fetching of raw mails."""
+    async def working(self, *, papers: bool = True) -> AsyncIterator[None]:
+        """Run the outbox, every lane that is due, and the fetching of raw mails unless a test does that itself."""
         over = asyncio.Event()
-        runner = asyncio.create_task(self._run(over))
+        runner = asyncio.create_task(self._run(over, papers=papers))
         try:
             yield
         finally:
             over.set()
             await runner
 
-    async def _run(self, over: asyncio.Event) -> None:
-        mailing, papers = self.mailing(), self.papers()
+    async def _run(self, over: asyncio.Event, *, papers: bool) -> None:
+        mailing, fetching = self.mailing(), self.papers()
         lanes: dict[str, asyncio.Task[None]] = {}
         while not over.is_set():
             await self.board.refresh()
             await mailing.send_due()
-            await papers.collect_due()
+            if papers:
+                await fetching.collect_due()
             for mailbox in await self.store.due(stalled_after=self.options.stalled_after):
                 if mailbox not in lanes or lanes[mailbox].done():
                     lanes[mailbox] = asyncio.create_task(Lane.run_once(mailbox, self._tools()))

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import typst
-from letters_desk import ANNA, BASE, BEN, LettersDesk, body
+from letters_desk import ANNA, BASE, BEN, R1, LettersDesk, body
 from PIL import Image
 
+from hostile_pdf import pdf_of
 from millstream.review.model import Paper
 from millstream.storage.errors import StoreAway
 
@@ -148,6 +149,59 @@ async def test_a_death_between_outbox_and_delivery_sends_once(
     assert await desk.rows("SELECT count(*) AS n FROM delivery") == [{"n": 1}]
 
 
+async def test_what_follows_after_a_kill_stays_in_the_readers_thread(
+    desk: LettersDesk, database_url: str, tmp_path: Path, eventually: Any
+) -> None:
+    """Whoever fetched the question's Message-ID is killed, and for a while nobody works."""
+    review = await desk.open()
+    number = await desk.put("ask", review)
+    async with desk.working(papers=False):
+        [question] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
+        await eventually(lambda: _left(desk, number), within=10)
+    assert (await desk.mail(number))["rfc822_id"] is None
+    slow = {"point": "odd", "kind": "slow", "method": "messages.get", "delay": 30}
+    async with desk.session.post(f"{desk.running.url}/sandbox/v1/faults", json=slow) as reply:
+        assert reply.status == 200, await reply.text()
+    script = str(Path(__file__).with_name("killed_papers.py"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, script, database_url, str(tmp_path / "documents"), desk.running.url, R1)
+    )
+    await eventually(lambda: _taken_up(desk, number), within=20)
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    async with desk.session.delete(f"{desk.running.url}/sandbox/v1/faults") as reply:
+        reply.raise_for_status()
+    await desk.rows("UPDATE delivery SET accepted_at = accepted_at - interval '45 seconds'")
+    await desk.rows("UPDATE review_mail SET paper_due_at = paper_due_at - interval '45 seconds'")
+    await desk.put("remind", review, n=1)
+    async with desk.working():
+        [_, reminder] = await eventually(lambda: _some(desk, ANNA, 2), within=30)
+    assert reminder["References"] == question["Message-ID"]
+    assert reminder["X-Thread"] == question["X-Thread"]
+
+
+async def test_after_an_outage_of_hours_a_question_still_comes_before_its_reminder(
+    desk: LettersDesk, eventually: Any
+) -> None:
+    review = await desk.open()
+    await desk.put("ask", review)
+    await desk.put("remind", review, n=1)
+    await desk.rows("UPDATE review_mail SET created_at = created_at - interval '3 hours'")
+    async with desk.working():
+        [question, reminder] = await eventually(lambda: _some(desk, ANNA, 2), within=30)
+    assert question["References"] is None
+    assert reminder["References"] == question["Message-ID"]
+
+
+async def _left(desk: LettersDesk, number: int) -> bool:
+    return (await desk.mail(number))["disposition"] == "accepted"
+
+
+async def _taken_up(desk: LettersDesk, number: int) -> bool:
+    [row] = await desk.rows("SELECT paper_due_at > now() AS later FROM review_mail WHERE id = %(m)s", m=number)
+    return bool(row["later"])
+
+
 async def test_two_processes_send_each_mail_once(desk: LettersDesk) -> None:
     review = await desk.open()
     for number in range(20):
@@ -204,6 +258,26 @@ async def test_a_broken_document_is_asked_about_without_a_picture(
         [message] = await eventually(lambda: _some(desk, ANNA, 1), within=15)
     assert "There is no picture of letter.pdf" in body(message, "plain")
     assert _attached(message) == ["letter.pdf"]
+
+
+async def test_a_hostile_document_is_asked_about_without_a_picture_and_looked_at_once(
+    desk: LettersDesk, pdf: Any, eventually: Any
+) -> None:
+    hostile = await desk.open(await _letter(desk, pdf_of("x", levels=12)))
+    for person in (ANNA, BEN):
+        await desk.put("ask", hostile, person)
+    usual = await desk.open(await _letter(desk, pdf("The fee is 10 EUR."), "usual.pdf"))
+    await desk.put("ask", usual)
+    async with desk.working():
+        questions = await eventually(lambda: _some(desk, ANNA, 2), within=60)
+        [other] = await eventually(lambda: _some(desk, BEN, 1), within=5)
+    by_name = {_attached(message)[0]: message for message in questions}
+    for message in (by_name["letter.pdf"], other):
+        told = " ".join(body(message, "plain").split())
+        assert "There is no picture of letter.pdf: the PDF cannot be read: it" in told  # takes too long, or too much
+        assert "?choose=approve" in body(message, "html")
+        assert not any(part["Content-ID"] for part in message.walk())
+    assert any(part["Content-ID"] for part in by_name["usual.pdf"].walk())
 
 
 async def test_large_and_sensitive_documents_are_linked(desk: LettersDesk, pdf: Any, eventually: Any) -> None:

@@ -78,7 +78,7 @@ class Room:
             self.pool,
             desk or self.desk,
             policies or book(),
-            replace=self.holds.replace,
+            holds=self.holds,
             options=GatheringOptions(settle=settle),
         )
 

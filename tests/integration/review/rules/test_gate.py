@@ -15,8 +15,10 @@ import pybase64
 import pytest
 from gathered import Room, book, letter
 
+from millstream.audit.chain import verify
 from millstream.communication.model import Mode, Policy
 from millstream.communication.store import RunStore
+from millstream.composer.apart import PdfReader
 from millstream.composer.pages import page_texts
 from millstream.intake.driver import Driver
 from millstream.intake.files import HandedIn
@@ -26,7 +28,6 @@ from millstream.intake.record import read_record
 from millstream.intake.submit import IntakeOptions, Receipt, Services, submit
 from millstream.review.gate import Gate
 from millstream.review.policy import PolicyBook
-from millstream.review.rules.apart import TextReader
 from millstream.review.rules.pack import Packs, load_packs
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Pool
@@ -83,8 +84,8 @@ def record(number: int = 1, text: str = CLAUSE, **changes: Any) -> dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def texts() -> Iterator[TextReader]:
-    reader = TextReader(patience=20.0)
+def texts() -> Iterator[PdfReader]:
+    reader = PdfReader(patience=20.0)
     yield reader
     reader.close()
 
@@ -113,8 +114,8 @@ class Door:
 
 
 @pytest.fixture
-def door(pool: Pool, tmp_path: Path, texts: TextReader) -> Door:
-    return Door(pool, tmp_path, texts)
+def door(pool: Pool, tmp_path: Path, texts: PdfReader) -> Door:
+    return Door(pool, tmp_path, texts.texts)
 
 
 async def _holds(room: Room) -> list[dict[str, Any]]:
@@ -225,18 +226,86 @@ async def test_a_document_that_nobody_can_read_is_held_and_says_so(door: Door, r
     assert "image/png" in told["letters/3"]
 
 
-async def test_what_takes_the_place_of_a_letter_is_seen_again_though_no_rule_finds_anything(
+SELDOM = {"concerns": "communication", "types": ["regulatory_*"], "sampling": {"every": 1_000_000}, **STAGE}
+
+
+async def test_what_takes_the_place_of_a_letter_is_asked_of_those_who_held_that(door: Door, room: Room) -> None:
+    policies = book(compliance=COMPLIANCE, business=SELDOM)
+    gate, gathering = door.gate(policies), room.gathering(policies=policies)
+    await door.submit(gate, record(1, "You may not."))
+    await gathering.sweep()
+    await door.submit(gate, record(2, CLAUSE, replaces="letters/1", customer={"id": "C-1"}))
+    assert (await room.deliveries())["held", "review"] == 2
+    await gathering.sweep()
+    assert await room.holds_by() == {
+        "letters/1 compliance": (1, "replaced"),
+        "letters/2 compliance": (1, "waiting"),
+    }
+    assert (await room.content(1))["facts"]["replaces"] == "letters/1"
+
+
+async def test_what_takes_the_place_of_a_letter_that_nobody_held_leaves(door: Door, room: Room, pool: Pool) -> None:
+    policies = book(compliance=COMPLIANCE, business=SELDOM)
+    gate, gathering = door.gate(policies), room.gathering(policies=policies)
+    await door.submit(gate, record(1, CLAUSE))
+    await door.submit(gate, record(2, CLAUSE, replaces="letters/1", customer={"id": "C-1"}))
+    assert await room.deliveries() == {("queued", None): 1, ("held", "review"): 1}
+    assert await gathering.sweep() == 0
+    assert await room.deliveries() == {("queued", None): 2}
+    assert await room.holds_by() == {}
+    assert await room.reviews() == []
+    assert (await verify(pool)).intact
+
+
+async def test_what_rules_find_in_a_correction_is_seen_whoever_held_the_one_before(door: Door, room: Room) -> None:
+    policies = book(compliance=COMPLIANCE, business=SELDOM)
+    gate, gathering = door.gate(policies), room.gathering(policies=policies)
+    await door.submit(gate, record(1, CLAUSE))
+    await door.submit(gate, record(2, "You may not.", replaces="letters/1", customer={"id": "C-1"}))
+    await gathering.sweep()
+    assert await room.holds_by() == {"letters/2 compliance": (1, "waiting")}
+    assert (await room.content(1))["facts"]["replaces"] == "letters/1"
+
+
+async def test_another_type_does_not_lead_past_those_who_held_the_letter(door: Door, room: Room) -> None:
+    policies = book(compliance=COMPLIANCE)
+    gate, gathering = door.gate(policies), room.gathering(policies=policies)
+    await door.submit(gate, record(1, "You may not."))
+    await gathering.sweep()
+    await door.submit(gate, record(2, "You may not.", type="note", replaces="letters/1", customer={"id": "C-1"}))
+    await gathering.sweep()
+    assert (await room.holds_by())["letters/2 compliance"] == (1, "waiting")
+    assert (await room.deliveries())["held", "review"] == 1
+
+
+async def test_a_chain_of_corrections_stays_with_those_who_held_the_first(door: Door, room: Room) -> None:
+    policies = book(compliance=COMPLIANCE, business=SELDOM)
+    gate, gathering = door.gate(policies), room.gathering(policies=policies)
+    same = {"id": "C-1"}
+    await door.submit(gate, record(1, "You may not."))
+    await door.submit(
+        gate,
+        record(2, CLAUSE, replaces="letters/1", customer=same),
+        record(3, CLAUSE, replaces="letters/2", customer=same),
+    )
+    for _ in range(3):
+        await gathering.sweep()
+    held = {key: state for key, (_, state) in (await room.holds_by()).items()}
+    assert held["letters/3 compliance"] == "waiting"
+    assert {key.split()[1] for key in held} == {"compliance"}
+
+
+async def test_where_the_policy_that_held_a_letter_is_gone_every_policy_sees_its_correction(
     door: Door, room: Room
 ) -> None:
-    business = {"concerns": "communication", "types": ["regulatory_*"], "sampling": {"every": 1_000_000}, **STAGE}
-    gate = door.gate(book(compliance=COMPLIANCE, business=business))
-    await door.submit(gate, record(1, "You may not."))
+    before = book(compliance=COMPLIANCE)
+    await door.submit(door.gate(before), record(1, "You may not."))
+    await room.gathering(policies=before).sweep()
+    after = book(compliance_2026=COMPLIANCE)
+    gate = door.gate(after, rules=False)
     await door.submit(gate, record(2, CLAUSE, replaces="letters/1", customer={"id": "C-1"}))
-    assert [(hold["key"], hold["policy"], len(hold["findings"])) for hold in await _holds(room)] == [
-        ("letters/1", "compliance", 1),
-        ("letters/2", "compliance", 0),
-        ("letters/2", "business", 0),
-    ]
+    await room.gathering(policies=after).sweep()
+    assert (await room.holds_by())["letters/2 compliance_2026"][1] == "waiting"
 
 
 async def test_a_gate_that_fails_holds_what_it_could_not_look_at(door: Door, room: Room) -> None:
@@ -281,7 +350,7 @@ async def test_what_is_made_in_a_process_of_its_own_is_looked_at_there(door: Doo
 async def test_a_gate_works_in_another_process(door: Door, room: Room) -> None:
     gate = pickle.loads(pickle.dumps(door.gate(book(compliance=COMPLIANCE))))  # noqa: S301  written a moment ago
     await door.submit(gate, record(1), record(2, "You may not."))
-    await asyncio.to_thread(gate.texts.close)
+    await asyncio.to_thread(gate.texts.__self__.close)
     assert [hold["key"] for hold in await _holds(room)] == ["letters/2"]
 
 

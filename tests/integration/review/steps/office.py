@@ -122,7 +122,7 @@ class Office:
         opened = await runs.open_run("letters", pool="default", mode=Mode.DRAFT, policy=RunPolicy(), source="test")
         await runs.add(opened, [letter])
         gathering = Gathering(
-            self.pool, self.desk, self.desk.book, replace=Holds(self.pool).replace, options=GatheringOptions(settle=0.0)
+            self.pool, self.desk, self.desk.book, holds=Holds(self.pool), options=GatheringOptions(settle=0.0)
         )
         await gathering.sweep()
         [row] = await self.rows("SELECT id FROM review")

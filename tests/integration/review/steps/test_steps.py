@@ -183,6 +183,23 @@ async def test_what_is_held_is_released_or_cancelled(office_of, verdict, ended) 
     assert (await office.wishes(), await office.step_state(number)) == ([], "done")
 
 
+async def test_a_long_reason_is_kept_once_and_not_in_each_delivery(office_of) -> None:
+    office = await office_of(policies=MAILS)
+    number = await office.about_letter()
+    words = "The rate is wrong. " * 150
+    await office.answer(number, Verdict.REJECT, words)
+    await office.carry()
+    [delivery] = await office.rows("SELECT detail FROM delivery")
+    assert delivery["detail"].startswith(f"review {number}: ")
+    assert "The rate is wrong." in delivery["detail"]
+    assert len(delivery["detail"]) < 300
+    [entry] = await office.rows("SELECT payload FROM audit WHERE kind = 'delivery.cancelled'")
+    assert f'"review":{number}' in entry["payload"]
+    assert len(entry["payload"]) < 500
+    [decision] = await office.rows("SELECT words FROM review_decision")
+    assert decision["words"] == words
+
+
 async def test_a_wish_for_changes_holds_on(office_of) -> None:
     office = await office_of(policies=MAILS)
     number = await office.about_letter()

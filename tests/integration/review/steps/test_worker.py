@@ -1,12 +1,15 @@
 """The watch as a worker runs it: put together from settings, one process at a time."""
 
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from office import Office
 
 from millstream.app.house import open_house
 from millstream.app.reviewing import reviewing
 from millstream.config import Settings
+from millstream.config.errors import ConfigError
 
 POLICIES = """
 [people.anna]
@@ -18,14 +21,17 @@ time = { deadline = "8h" }
 """
 
 
-def settings_of(office: Office, database_url: str, **exstream: str) -> Settings:
+def settings_of(office: Office, database_url: str, *, given: dict[str, dict[str, Any]] | None = None, **exstream: str):
+    """With more of some sections."""
+    more = given or {}
     doors, file = office.site.running.doors, office.folder / "policies.toml"
     file.write_text(POLICIES, encoding="utf-8")
     return Settings(
         folder=office.folder,
         database={"url": database_url},
-        senders={"pools": {"review": ["review@bank.example"]}},
-        review={"policies": [file]},
+        senders={"pools": {"review": ["review@bank.example"]}, **more.get("senders", {})},
+        mailbox=more.get("mailbox", {}),
+        review={"policies": [file], **more.get("review", {})},
         exstream={
             "mode": "local",
             "orchestration_url": doors["orchestration_url"],
@@ -60,3 +66,28 @@ async def test_without_services_of_exstream_nothing_is_watched(office: Office, d
     settings = settings_of(office, database_url, mode="files")
     async with open_house(settings, migrated=False) as house, reviewing(house, SimpleNamespace(mailbox=None)) as found:
         assert "review_watch" not in [each.name for each in found.sweeps]
+
+
+DEAF = {
+    "not read": {"senders": {"reply_to": "nobody@bank.example"}},
+    "an alias that is not read": {"senders": {"address": "letters@bank.example"}},
+    "nothing is read": {"mailbox": {"read": False}},
+}
+
+
+@pytest.mark.parametrize("given", DEAF.values(), ids=DEAF)
+async def test_a_worker_that_would_ask_for_replies_which_nobody_reads_does_not_start(
+    office: Office, database_url, given: dict[str, dict[str, Any]]
+) -> None:
+    async with open_house(settings_of(office, database_url, given=given), migrated=False) as house:
+        with pytest.raises(ConfigError, match=r"senders\.reply_to is .*read\. (Name|Set) .*releases"):
+            async with reviewing(house, SimpleNamespace(mailbox=None)):
+                pass
+
+
+async def test_a_worker_whose_policies_take_no_answers_by_mail_needs_no_replies(office: Office, database_url) -> None:
+    given = {"mailbox": {"read": False}, "review": {"base_url": "https://reviews.bank.example"}}
+    settings = settings_of(office, database_url, given=given, mode="files")
+    settings.review.policies[0].write_text(f"{POLICIES}rules = {{ by_mail = false }}\n", encoding="utf-8")
+    async with open_house(settings, migrated=False) as house, reviewing(house, SimpleNamespace(mailbox=None)) as found:
+        assert "review_mails" in [each.name for each in found.sweeps]

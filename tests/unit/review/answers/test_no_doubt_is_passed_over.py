@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever 
 from written import corpus
 
 from millstream.review.model import Verdict
+from millstream.review.phrases import GAP
 from millstream.review.reading import understand
-from millstream.review.words import GAP, LANGUAGES, lexicon
+from millstream.review.words import LANGUAGES, lexicon
 
 APPROVING = [answer for answer in corpus() if answer.expect == "approve"]
 DOUBTS = {

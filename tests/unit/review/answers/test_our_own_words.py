@@ -11,7 +11,7 @@ from millstream.review.words import LANGUAGES
 
 FOLDER = Path(millstream.__file__).parent / "composer" / "notices" / "review"
 FILES = sorted(FOLDER.glob("texts.*.toml"))
-INSERTED = ("words",)
+INSERTED = ("words", "needs")
 """Words that stand inside sentences alone."""
 
 
@@ -36,6 +36,17 @@ def test_no_line_of_our_mails_is_an_answer() -> None:
         if (understood := understand(line, languages)).verdict is not None or understood.cases
     ]
     assert read == []
+
+
+def test_no_sentence_that_says_what_is_lacking_is_an_answer() -> None:
+    for path in FILES:
+        texts = tomllib.loads(path.read_text(encoding="utf-8"))
+        sentences = [line for line in _lines(texts) if "{needs}" in line]
+        assert sentences
+        for sentence in sentences:
+            for needed in texts["needs"].values():
+                understood = understand(sentence.replace("{needs}", needed), LANGUAGES)
+                assert (understood.verdict, understood.cases) == (None, ()), (path.name, needed)
 
 
 def test_a_whole_mail_of_ours_is_no_answer() -> None:

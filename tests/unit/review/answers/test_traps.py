@@ -77,6 +77,12 @@ def test_what_is_no_clear_answer_decides_nothing(text: str) -> None:
         ("Geprüft und freigegeben", Verdict.APPROVE),
         ("I reject this because the customer refused", Verdict.REJECT),
         ("Please replace \"approved\" by 'agreed' in clause 4.", Verdict.CHANGE),
+        ("Freigegeben. Die Tabelle stimmt mit dem Preisblatt überein.", Verdict.APPROVE),
+        ("Validé. Le ton est juste et le tableau conforme à la grille.", Verdict.APPROVE),
+        ("Die Adresse ist falsch, richtig ist Gartenweg 4", Verdict.CHANGE),
+        ("Rejected: this was meant for private clients only and would cost us the licence.", Verdict.REJECT),
+        ("The customer has moved to Leeds, please change the address.", Verdict.CHANGE),
+        ("Two points:\n- full name in the greeting\n- 15 May instead of 15 June", Verdict.CHANGE),
     ],
 )
 def test_what_is_clear_decides(text: str, verdict: Verdict) -> None:

@@ -11,9 +11,14 @@ from questions import ANSWER_LINK, AT, CASE, LANGUAGES, mail, policy, replace, s
 
 from millstream.composer.errors import MailTooLarge
 from millstream.composer.notice import review_notices
-from millstream.review.model import Content, Verdict
+from millstream.review.machine import start, step
+from millstream.review.marked import marked
+from millstream.review.model import Answered, Content, How, Overruled, Reassigned, Refusal, Verdict
+from millstream.review.people import People
+from millstream.review.policy import EMPTY, Policy
 from millstream.review.showing import Line, Shown
 
+BOSS = "boss@bank.example"
 BERLIN = ZoneInfo("Europe/Berlin")
 DECIDED = {"verdict": "reject", "by": "ben@bank.example", "name": "Ben Ample", "how": "mail", "at": AT.isoformat()}
 TOLD: dict[str, dict[str, Any]] = {
@@ -99,6 +104,40 @@ def test_a_reply_that_does_not_count_is_answered_politely(language: str, why: st
     assert (ANSWER_LINK in made.text) == (why != "stranger")
 
 
+def _refused() -> dict[str, Refusal]:
+    """What the machine can refuse for want of something, by what is wanted."""
+    rights = {"may_overrule": (BOSS,), "may_reassign": (BOSS,)}
+    rules = {"by_mail": False}
+    given = policy().model_dump(by_alias=True) | {"people": rights, "rules": rules}
+    strict, who = Policy.model_validate(given), People(EMPTY)
+    review, _ = start(strict, CASE.subject, CASE.content, who=who, now=AT)
+    asked = review.seats[0].address
+    happenings = (
+        Answered(asked, Verdict.REJECT, "", How.COMMAND, 1, CASE.content.hash),
+        Answered(asked, Verdict.CHANGE, "", How.COMMAND, 1, CASE.content.hash),
+        Answered(asked, Verdict.APPROVE, "", How.MAIL, 1, CASE.content.hash),
+        Answered(asked, Verdict.APPROVE, "", How.ONE_CLICK, 1, CASE.content.hash),
+        Overruled(asked, Verdict.APPROVE, "so", How.COMMAND),
+        Reassigned(asked, BOSS, "x@mail.example"),
+        Reassigned(asked, "x@mail.example", BOSS),
+    )
+    found = [step(review, each, strict, who=who, now=AT) for each in happenings]
+    assert all(isinstance(each, Refusal) and each.why == "not_allowed" for each in found), found
+    return {str(each.told["needs"]): each for each in found if isinstance(each, Refusal)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_an_answer_lacks_is_said_in_the_language_of_its_reader(language: str) -> None:
+    refused = _refused()
+    assert len(refused) == 7
+    english, own = (review_notices().words(tag).texts["needs"] for tag in ("en", language))
+    for needs, refusal in refused.items():
+        made = written(mail("question", locale=language, why=refusal.why, told=dict(refusal.told)))
+        assert own[needs] in made.text
+        assert language == "en" or english[needs] not in made.text
+    assert set(own) == set(english)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_line_of_ours_is_one_of_the_words_that_answer(language: str) -> None:
     answers = {
@@ -160,6 +199,24 @@ def test_a_new_round_shows_what_changed() -> None:
     assert ">10</del>" in made.html
     assert ">12</ins>" in made.html
     assert "New document: b.pdf" in made.html
+
+
+def test_a_forbidden_word_stands_out_in_text_and_html() -> None:
+    found = {"rule": "promises", "place": "page 1", "text": "we offer a **guaranteed <b>** return", "severity": "error"}
+    made = written(mail("ask", replace(CASE, content=replace(CASE.content, findings=(found,)))))
+    assert "promises, page 1: we offer a **guaranteed <b>** return" in made.text
+    assert ">guaranteed &lt;b&gt;</b> return" in made.html
+    assert "**" not in made.html
+
+
+def test_however_little_is_shown_of_a_finding_the_word_is() -> None:
+    text = f"{'before ' * 20}**guaranteed** {'after ' * 20}"
+    for most in (30, 60, 80, 160):
+        shown = str(marked(text, most))
+        assert "**guaranteed**" in shown
+        assert len(shown) <= most
+    assert str(marked(text, 1_000)) == text
+    assert str(marked("no mark " * 40, 60)).endswith("…")
 
 
 def test_a_bundle_of_a_hundred_cases_is_not_cut_off_by_gmail() -> None:

@@ -50,12 +50,21 @@ def test_it_waits_for_those_on_their_way_but_not_for_ever() -> None:
         assert late.subject is None
 
 
-def test_it_waits_half_a_minute_for_the_message_id() -> None:
+def test_it_waits_two_minutes_for_the_message_id() -> None:
     unknown = _mail(1, rfc822_id=None, paper_due=True, accepted_at=NOW - timedelta(seconds=5))
     assert place([unknown], now=NOW) is None
-    found = place([{**unknown, "accepted_at": NOW - timedelta(seconds=31)}], now=NOW)
+    found = place([{**unknown, "accepted_at": NOW - timedelta(seconds=121)}], now=NOW)
     assert found is not None
     assert (found.hints.references, found.hints.thread_id) == ((), "18f0")
+
+
+def test_while_no_process_ran_nobody_waited() -> None:
+    old = NOW - timedelta(hours=3)
+    queued = _mail(1, due=True, token=None, disposition=None, created_at=old)
+    unknown = _mail(1, rfc822_id=None, paper_due=True, accepted_at=old)
+    for mail, patience in ((queued, timedelta(hours=1)), (unknown, timedelta(minutes=2))):
+        assert place([mail], now=NOW, since=NOW - timedelta(seconds=5)) is None
+        assert place([mail], now=NOW, since=NOW - patience) is not None
 
 
 def test_a_first_mail_that_came_back_or_never_left_is_no_thread() -> None:

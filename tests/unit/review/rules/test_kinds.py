@@ -96,7 +96,14 @@ def test_forbidden_words_are_found_as_whole_words(bench: Bench, page: str, found
 def test_a_forbidden_word_is_quoted_with_its_page(bench: Bench) -> None:
     [(place, text)] = bench.texts(FORBIDDEN, pages=["Dear customer,", "we offer a guaranteed return of five"])
     assert place == "document 'letter.pdf', page 2"
-    assert "we offer a guaranteed return of five" in text
+    assert text == "Dear customer we offer a **guaranteed return** of five"
+
+
+def test_what_fits_a_forbidden_expression_stands_out_too(bench: Bench) -> None:
+    rule = 'kind = "forbidden"\nregex = ["[0-9]+ percent"]'
+    assert bench.texts(rule, mail="We *surely* pay 12 percent a year.")[0][1] == (
+        "We \N{ASTERISK OPERATOR}surely\N{ASTERISK OPERATOR} pay **12 percent** a year."
+    )
 
 
 def test_a_forbidden_word_in_the_html_form_alone_is_found(bench: Bench) -> None:

@@ -171,10 +171,10 @@ def test_a_text_made_to_be_slow_is_not(bench: Bench, text: str) -> None:
         '[[rule]]\nname = "l"\nkind = "language"\n' + RULE
     )
     packs = load_packs([bench.written(rules)])
-    began = time.perf_counter()
+    began = time.process_time()
     for locale in ("fr-FR", "en-US"):
         check(packs, look_at(mail=text, locale=locale, data={"a": 100, "d": "2026-01-01"}))
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_finding_is_one_short_line_that_the_ledger_can_keep(bench: Bench) -> None:

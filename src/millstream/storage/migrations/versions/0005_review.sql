@@ -121,11 +121,26 @@ CREATE TABLE hold (
     -- Values of its record that the policy goes by.
     facts jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'released', 'refused', 'replaced')),
+    -- It takes the place of another: whether this policy held that one too is looked up before anybody is asked.
+    inherited boolean NOT NULL DEFAULT false,
     at timestamptz NOT NULL DEFAULT now(), UNIQUE (communication_id, policy)
 );
+CREATE INDEX hold_inherited ON hold (communication_id) WHERE inherited AND state = 'waiting';
 CREATE INDEX hold_unseen ON hold (id) WHERE review_id IS NULL AND state = 'waiting';
 CREATE INDEX hold_review ON hold (review_id, id) WHERE state = 'waiting';
 CREATE INDEX hold_communication ON hold (communication_id);
+-- What a communication waits for now, for people. NULL: for nobody's answer any more.
+CREATE FUNCTION awaited(about bigint) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT nullif(concat_ws('; ',
+        'people are asked first, by ' || string_agg(h.policy, ', ' ORDER BY h.id)
+            FILTER (WHERE coalesce(r.state, 'open') = 'open') || '; `millstream review list` shows how far they are',
+        string_agg(format('%s wants it changed (review %s): a record with `replaces` takes its place', h.policy, r.id),
+            '; ' ORDER BY h.id) FILTER (WHERE r.state = 'changes'),
+        string_agg(format('the question of %s was taken back, and it stays held: `millstream review overrule %s approve` '
+            'lets it go, as somebody whom the policy names', h.policy, r.id), '; ' ORDER BY h.id)
+            FILTER (WHERE r.state = 'cancelled')), '')
+    FROM hold h LEFT JOIN review r ON r.id = h.review_id WHERE h.communication_id = about AND h.state = 'waiting'
+$$;
 -- What a decision means for the deliveries it holds; carried out in portions, whatever dies.
 CREATE TABLE hold_order (
     review_id bigint NOT NULL REFERENCES review, round integer NOT NULL, action text NOT NULL CHECK (action IN ('release', 'cancel', 'replace')),
