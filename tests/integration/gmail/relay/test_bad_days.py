@@ -259,12 +259,12 @@ async def test_rubbish_before_the_body_sends_nothing(relay, client, send, verb, 
 async def test_a_slow_relay_is_waited_for(relay, client, send):
     async def slow(talk: Conversation) -> None:
         for piece in (b"250-2.0.0 one", b" moment\r\n2", b"50 2.0.0 please\r\n"):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
             await talk.say(piece)
 
     relay.script["DOT"] += [slow, byte_by_byte(b"250 2.0.0 OK\r\n")]
     ours = client(relay)
-    assert (await send(ours, RAW)).seconds >= 0.02
+    assert (await send(ours, RAW)).words == "250 2.0.0 one moment please"
     await send(ours, RAW)
     assert relay.connections == 1
 
