@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import aiosmtplib
@@ -28,6 +29,7 @@ class Connector:
     def __init__(self, options: RelayOptions) -> None:
         self._options = options
         self._trust: ssl.SSLContext | None = None
+        self._reading = asyncio.Lock()
 
     async def connect(self, call: Call, *, gone: Callable[[Line], None]) -> Line:
         """A session that stands; `gone` is told when its connection is.
@@ -47,16 +49,23 @@ class Connector:
             dialogue.tear()
 
     async def _trusted(self, call: Call) -> ssl.SSLContext:
-        """In a thread, as reading the system's authorities takes tens of milliseconds."""
-        path = self._options.certificates
-        context = await asyncio.to_thread(ssl.create_default_context)
-        if path is not None:
-            try:
-                await asyncio.to_thread(context.load_verify_locations, path)
-            except OSError as exc:  # ssl.SSLError is one
-                raise errors.CertificateRefused(call, text=f"{path} cannot be read: {exc}") from exc
-        self._trust = context
-        return context
+        """Read by one for all, and in a thread: the system's authorities take tens of milliseconds."""
+        async with self._reading:
+            if self._trust is None:
+                try:
+                    self._trust = await asyncio.to_thread(_trust, self._options.certificates)
+                except OSError as exc:  # ssl.SSLError is one
+                    raise errors.CertificateRefused(
+                        call, text=f"{self._options.certificates or 'the authorities'} cannot be read: {exc}"
+                    ) from exc
+            return self._trust
+
+
+def _trust(further: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if further is not None:
+        context.load_verify_locations(further)
+    return context
 
 
 class _Dialogue:
