@@ -84,9 +84,11 @@ class Postfix:
 
 
 @asynccontextmanager
-async def postfix(port: int, pem: bytes, *, names: tuple[str, ...], **settings: str) -> AsyncIterator[Postfix]:
+async def postfix(
+    port: int, pem: bytes, *, names: tuple[str, ...], place: str = "/var/lib", **settings: str
+) -> AsyncIterator[Postfix]:
     """One with this key and certificate, and mailboxes of these names in example.net, for the time of a block."""
-    folder = Path(tempfile.mkdtemp(prefix="millstream-postfix-", dir="/var/lib"))
+    folder = Path(tempfile.mkdtemp(prefix="millstream-postfix-", dir=place))
     try:
         _write(folder, port, pem, names, settings)
         process = await asyncio.create_subprocess_exec(
@@ -117,6 +119,7 @@ def _write(folder: Path, port: int, pem: bytes, names: tuple[str, ...], settings
         "queue_directory": folder / "queue",
         "data_directory": folder / "data",
         "maillog_file": folder / "mail.log",
+        "maillog_file_prefixes": folder.parent,
         "smtpd_tls_chain_files": key,
         "virtual_mailbox_base": folder / "mail",
         "virtual_mailbox_maps": f"inline:{{ {mailboxes} }}",
