@@ -22,13 +22,13 @@ from millstream.gmail.relay.pool import LinePool
 from millstream.gmail.relay.ports import Envelope, Facts, Slip, Taken
 from millstream.gmail.relay.reply import Reply
 from millstream.gmail.relay.room import Room
-from millstream.gmail.relay.stuffing import ending, smuggles, stuffed
+from millstream.gmail.relay.stuffing import ending, stuffed
 from millstream.gmail.relay.translate import Stage
 
 _CLOSING_CODE: Final = 421
 _STAGES: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 # What would end a path or a command before its time; inside of quotes blanks and brackets belong to an address.
-_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]|^[^\"]*[ <>]|^$")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^$|^[^\"]*[ <>]|[ <>][^\"]*$")
 
 
 @dataclass(slots=True, eq=False)
@@ -63,11 +63,11 @@ class SmtpRelay(Closing):
             RelayError: nothing was sent.
         """
         call = Call("smtp.send", _without_tag(envelope.sender), write=True)
-        _check(call, envelope, raw)
+        _check(call, envelope)
         self._check_size(call, self._pool.facts, len(raw))
         taken = await self._room.take(len(raw))
         try:
-            line = await self._handed_over(call, envelope, raw)
+            line = await self._handed_over(call, envelope, raw, _stuffed(call, raw))
         except BaseException:
             self._room.give(taken)
             raise
@@ -116,7 +116,7 @@ class SmtpRelay(Closing):
         """End all connections in order; one that still carries a message ends after it."""
         await self._pool.close()
 
-    async def _handed_over(self, call: Call, envelope: Envelope, raw: bytes) -> Line:
+    async def _handed_over(self, call: Call, envelope: Envelope, raw: bytes, body: bytes) -> Line:
         line = await self._pool.lease(call)
         with self._minding(line):
             replies = await self._asked(call, line, envelope, raw)
@@ -126,16 +126,16 @@ class SmtpRelay(Closing):
             with self._minding(line):
                 replies = await self._asked(call, line, envelope, raw)
         with self._minding(line):
-            await self._followed(call, line, replies, raw)
+            await self._followed(call, line, replies, body)
         return line
 
-    async def _followed(self, call: Call, line: Line, replies: Sequence[Reply], raw: bytes) -> None:
+    async def _followed(self, call: Call, line: Line, replies: Sequence[Reply], body: bytes) -> None:
         """The body, where all three replies allow it."""
         error = _judged(call, line, replies)
         if error is not None:
             await self._reset(line, replies)
             raise error
-        if not await line.write(stuffed(raw), within=self._options.command_seconds):
+        if not await line.write(body, within=self._options.command_seconds):
             raise translate.ended(call, Stage.BODY, _end_of(line))
 
     async def _answered(self, mine: _Open, dotted: Callable[[], None] | None) -> tuple[Reply, float]:
@@ -204,14 +204,19 @@ class SmtpRelay(Closing):
             raise errors.RelayMessageTooLarge(call, text=f"{size} bytes; the relay takes {limit}")
 
 
-def _check(call: Call, envelope: Envelope, raw: bytes) -> None:
-    """What no relay may be given: an address that would be a command, a body that some would take for two."""
+def _check(call: Call, envelope: Envelope) -> None:
+    """No address may be given to a relay that would be a command."""
     if _UNFIT.search(envelope.recipient):
         raise errors.RecipientRefused(call, text="it is no address")
     if _UNFIT.search(envelope.sender):
         raise errors.SenderRefused(call, text="it is no address")
-    if smuggles(raw):
+
+
+def _stuffed(call: Call, raw: bytes) -> bytes:
+    body = stuffed(raw)
+    if body is None:
         raise errors.RelayRefused(call, text="a dot follows a bare line end, which some servers take for the end")
+    return body
 
 
 def _commands(call: Call, facts: Facts, envelope: Envelope, raw: bytes) -> tuple[bytes, ...]:

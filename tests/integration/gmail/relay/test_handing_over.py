@@ -76,6 +76,8 @@ async def test_a_body_that_some_would_take_for_two_is_not_handed_over(relay, cli
         (Envelope("a@bank.example", "x@example.net>\r\nRCPT TO:<y@example.net"), errors.RecipientRefused),
         (Envelope("a@bank.example", "x@example.net> NOTIFY=NEVER"), errors.RecipientRefused),
         (Envelope("a@bank.example", ""), errors.RecipientRefused),
+        (Envelope("a@bank.example", '"x"@example.net> NOTIFY=NEVER'), errors.RecipientRefused),
+        (Envelope("a@bank.example", "\ud800@example.net"), errors.RecipientRefused),
         (Envelope("a@bank.example\r\nRSET", "x@example.net"), errors.SenderRefused),
     ],
 )
@@ -83,6 +85,11 @@ async def test_an_address_that_would_be_a_command_is_not_said(relay, client, sen
     with pytest.raises(kind):
         await send(client(relay), envelope=envelope)
     assert relay.connections == 0
+
+
+async def test_what_stands_in_quotes_belongs_to_the_address(relay, client, send):
+    await send(client(relay), envelope=Envelope("a@bank.example", '"x <y> z"@example.net'))
+    assert relay.messages[0].recipient == 'RCPT TO:<"x <y> z"@example.net>'
 
 
 async def test_mail_rcpt_and_data_leave_together_and_the_body_waits(relay, client, send):
