@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -98,9 +99,7 @@ async def postfix(
             await _answers(process, port)
             yield Postfix(port, folder)
         finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.communicate()
+            await _end(process, folder / "queue" / "pid" / "master.pid")
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -129,6 +128,16 @@ def _write(folder: Path, port: int, pem: bytes, names: tuple[str, ...], settings
     (folder / "etc" / "master.cf").write_text(_SERVICES.format(port=port), "utf-8")
     for file in (folder / "etc").iterdir():
         os.chown(file, 0, 0)
+
+
+async def _end(process: asyncio.subprocess.Process, master: Path) -> None:
+    """Ask the master itself: what was started is a shell around it, which would leave it behind."""
+    try:
+        os.kill(int(await asyncio.to_thread(master.read_text)), signal.SIGTERM)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        if process.returncode is None:
+            process.terminate()
+    await process.communicate()
 
 
 async def _answers(process: asyncio.subprocess.Process, port: int) -> None:
