@@ -84,7 +84,7 @@ async def test_a_relay_that_reads_no_more_of_a_body_is_given_up_in_time(relay, c
 
 async def test_silence_after_the_dot_leaves_it_unknown_and_the_connection_unused(relay, client, send, eventually):
     relay.script["DOT"].append(say_nothing)
-    ours = client(relay, reply_seconds=0.2)
+    ours = client(relay, reply_seconds=1.0)
     error = await failed(send(ours, RAW))
     assert (type(error), error.effect) == (errors.SilentAfterDot, Effect.UNKNOWN)
     await eventually(lambda: relay.open_now == 0)
@@ -111,7 +111,7 @@ async def test_silence_after_the_dot_leaves_it_unknown_and_the_connection_unused
 )
 async def test_what_is_no_reply_after_the_dot_leaves_it_unknown(relay, client, send, words):
     relay.script["DOT"].append(words)
-    ours = client(relay, reply_seconds=0.2)
+    ours = client(relay, reply_seconds=1.0 if words == b"2" else 5.0)
     error = await failed(send(ours, RAW))
     kind = errors.SilentAfterDot if words == b"2" else errors.UnreadableAfterDot
     assert (type(error), error.effect) == (kind, Effect.UNKNOWN)
@@ -249,7 +249,7 @@ async def test_the_first_refusal_is_the_one_that_counts(relay, client, send):
 @pytest.mark.parametrize("words", [b"what?\r\n", b"250-a\r\n550 b\r\n", b"z" * 20_000, b"220 2.0.0\xff\r\n" * 9])
 async def test_rubbish_before_the_body_sends_nothing(relay, client, send, verb, words):
     relay.script[verb].append(words)
-    ours = client(relay, command_seconds=1.0)
+    ours = client(relay)
     error = await failed(send(ours, RAW))
     assert (error.effect, relay.messages) == (Effect.NO, [])
     await send(ours, RAW)
@@ -294,7 +294,7 @@ async def test_nothing_but_our_own_errors_comes_out_and_all_room_is_given_back(
     relay, client, send, together, verb, step
 ):
     relay.script[verb].append(step)
-    ours = client(relay, command_seconds=0.3, connect_seconds=0.3, reply_seconds=0.3, connections=1)
+    ours = client(relay, connections=1)
     outcome = (await together(send(ours, RAW)))[0]
     doubtful = verb == "DOT" and not (isinstance(step, bytes) and step[:1] in b"45")
     if verb != "BODY":  # there it may have come too late to matter
