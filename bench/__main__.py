@@ -22,6 +22,7 @@ import intake_http
 import intake_smtp
 import next_step
 import reading
+import relay_throughput
 import review
 import review_answer
 import review_corpus
@@ -60,6 +61,9 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
         "mailbox.idle": lambda: reading.idle(reading.Plan()),
         "review.corpus": lambda: review_corpus.measure(review_corpus.Plan()),
         "exstream.next_step": lambda: next_step.measure(next_step.Plan()),
+        "relay.throughput": lambda: relay_throughput.measure(
+            relay_throughput.Plan(senders=wish.sender or relay_throughput.SENDERS)
+        ),
         "review.sweep": lambda: review.sweep(review.Plan()),
         "review.answer": lambda: review_answer.measure(review_answer.Plan()),
     }
@@ -85,12 +89,13 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
-        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, review.{corpus,sweep,answer}",
+        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, relay.throughput, review.{corpus,sweep,answer}",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
     parser.add_argument("--latency-ms", type=int, nargs="+", default=usual.latencies_ms, help="of the sink")
     parser.add_argument("--mode", nargs="+", choices=usual.modes, help="of throughput")
+    parser.add_argument("--sender", nargs="+", choices=relay_throughput.SENDERS, help="of relay.throughput")
     parser.add_argument("--communications", type=int, default=scale.Plan().communications, help="in scale")
     parser.add_argument("--customers", type=int, default=intake_folder.Plan().customers, help="in intake.folder")
     parser.add_argument("--distinct-pdfs", action="store_true", help="in intake.folder; else hard links to a hundred")
