@@ -7,7 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from millstream.delivery import mapping
+from millstream.app.reading import Finder
+from millstream.delivery.verp import Verp
 from millstream.drill import Drill
 from millstream.gmail import Gmail
 from millstream.mailbox.desk import Desk
@@ -18,7 +19,7 @@ from millstream.mailbox.store import MailboxStore
 from millstream.quota import Limits
 from millstream.sandbox.gmail.server import Running
 from millstream.storage.objects import DocumentStore
-from millstream.storage.pool import Pool, single
+from millstream.storage.pool import Pool
 
 BOX, OTHER = "s1@bank.example", "s2@bank.example"
 
@@ -45,6 +46,7 @@ class ReadingDesk:
     options: ReadingOptions = QUICK
     store: MailboxStore = field(init=False)
     troubles: dict[tuple[str, str], int] = field(default_factory=dict)
+    verp: Verp | None = None
 
     def __post_init__(self) -> None:
         self.store = MailboxStore(self.pool, patience=10.0)
@@ -58,16 +60,12 @@ class ReadingDesk:
         """What looks work with."""
         return Tools(
             store=self.store,
-            find=self._find,
+            find=Finder(self.pool, self.verp),
             documents=self.documents,
             options=self.options,
             drill=Drill(None, Point),
             troubles=self.troubles,
         )
-
-    async def _find(self, *, mailbox: str, thread_id: str, clues: Any, at: datetime) -> mapping.Found | None:
-        async with single(self.pool) as conn:
-            return await mapping.find(conn, mailbox=mailbox, thread_id=thread_id, clues=clues, at=at)
 
     async def register(self, *addresses: str, roles: Sequence[Role] = (Role.SENDER,)) -> None:
         """Have exactly these mailboxes read."""
