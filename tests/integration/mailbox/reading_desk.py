@@ -22,6 +22,7 @@ from millstream.storage.objects import DocumentStore
 from millstream.storage.pool import Pool
 
 BOX, OTHER = "s1@bank.example", "s2@bank.example"
+ANNA = "anna.ample@customer.test"
 
 QUICK = ReadingOptions(limits=Limits.preset("none"), settle=0.0, recheck=0.2, young=0.5, lease=2.0)
 """The rules of earnest with the waits of a test."""
@@ -191,3 +192,15 @@ class ReadingDesk:
 def static_tokens(*mailboxes: str) -> dict[str, str]:
     """Tokens that the sandbox takes at once."""
     return {mailbox: f"sandbox:{mailbox}" for mailbox in mailboxes}
+
+
+def report(token: str, *, recipient: str = ANNA, action: str = "failed", status: str = "5.1.1") -> str:
+    """A bounce by RFC 3464, with our header in what it returns."""
+    return (
+        'MIME-Version: 1.0\r\nContent-Type: multipart/report; boundary="b"; report-type=delivery-status\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nIt did not work.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.customer.test\r\n\r\n"
+        f"Final-Recipient: rfc822; {recipient}\r\nAction: {action}\r\nStatus: {status}\r\n"
+        "Diagnostic-Code: smtp; 550 no such user\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nX-Millstream-Delivery: {token}\r\nSubject: s\r\n\r\n--b--\r\n"
+    )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from reading_desk import BOX, OTHER, ReadingDesk
-from test_sightings import report
+from reading_desk import BOX, OTHER, ReadingDesk, report
 
-from conftest import OpenDesk
 from millstream.delivery.sightings import SightingRules, Sightings
 from millstream.delivery.verp import Verp
 from millstream.work.events import Events
@@ -21,7 +20,7 @@ TOKEN, OTHERS = "0123456789abcdef0123", "abcdef0123456789abcd"
 
 
 @pytest.fixture
-async def desk(open_desk: OpenDesk) -> ReadingDesk:
+async def desk(open_desk: Callable[..., Awaitable[ReadingDesk]]) -> ReadingDesk:
     """A desk that reads the mailbox where a catch-all puts what is for nobody."""
     desk = await open_desk(smtp_port=0, catch_all=BOX)
     desk.verp = VERP
