@@ -32,6 +32,8 @@ class Wire(asyncio.Protocol):
         self._is_ended = False
         self._is_paused = False
         self._transport: asyncio.Transport | None = None
+        self._plain: asyncio.Transport | None = None
+        """Below TLS."""
         self.is_secure = False
 
     # What the loop calls
@@ -160,7 +162,7 @@ class Wire(asyncio.Protocol):
             raise Ended from None
         if secure is None:
             raise Ended
-        self._transport = secure
+        self._transport, self._plain = secure, plain
         self.is_secure = True
 
     def close(self) -> None:
@@ -170,10 +172,13 @@ class Wire(asyncio.Protocol):
 
     def reset(self) -> None:
         """End at once, with a reset."""
-        if self._transport is None:
+        transport = self._plain or self._transport
+        if transport is None:
             return
-        peer: socket.socket | None = self._transport.get_extra_info("socket")
+        peer: socket.socket | None = transport.get_extra_info("socket")
         if peer is not None:
             # Without lingering the kernel sends a reset instead of a clean end.
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOTHING)
-        self._transport.abort()
+        transport.abort()
+        # Nothing more: TLS would say goodbye, and the client would take it for an end in order.
+        self._transport = self._plain = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -214,3 +215,22 @@ async def test_rubbish_is_refused_and_harms_nobody(
     assert await post(door, letter) == "sent"
     assert await door.delivered() == 1
     assert "smtp_conversation_failed" not in caplog.text
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+async def test_a_reset_under_tls_says_no_goodbye(door: Desk, letter: Letter, point: str) -> None:
+    """Who reads a clean end of TLS (close_notify) would take it for an end in order."""
+    pem = (await door.http("GET", "/sandbox/v1/relay/ca")).text
+    context = ssl.create_default_context(cadata=pem)
+    await fault(door, point, "reset", "smtp.content")
+
+    def go() -> None:
+        with smtplib.SMTP("localhost", door.running.smtp_port, timeout=10) as client:
+            client.starttls(context=context)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            client.sock.suppress_ragged_eofs = False
+            client.sendmail(SENDER, [ANNA], letter())
+
+    with pytest.raises(smtplib.SMTPServerDisconnected, match=r"reset by peer|EOF occurred in violation of protocol"):
+        await asyncio.to_thread(go)
+    assert await door.delivered() == (point == "after")
