@@ -93,6 +93,10 @@ class Sighted:
     stream: str
     run: str
     """Its run's key."""
+    under_way: bool
+    """Whether the relay's reply to it is being waited for."""
+    reply_lost: bool
+    """Whether that reply is lost."""
 
 
 class Trail:

@@ -80,7 +80,8 @@ class Sightings:
         """Do what a sighting asks for. One that is forged, or about nothing of ours, changes nothing.
 
         Raises:
-            SendUnsettled: a limit notice came while its send is unsettled; answer it again later.
+            SendUnsettled: a limit notice, or proof of a send by the relay, came while that send is unsettled; answer it
+                again later.
         """
         told = Told.of(event.kind, event.subject, event.payload, event.at)
         if event.kind not in KINDS or not told.token or (told.kind in _NEED_PROOF and not told.proven):
@@ -98,8 +99,8 @@ class Sightings:
             trail.sighted(told)
         if told.kind == "limit_notice":
             await self._take_back(conn, told, trail)
-        elif told.proven and told.mapped_by != _GUESSED:
-            await _settle(conn, told, trail)
+        elif (sighted.under_way or sighted.reply_lost) and told.proven and told.mapped_by != _GUESSED:
+            await _settle(conn, told, sighted, trail)
         if told.kind in {"bounced_hard", "bounced_soft"}:
             await self._bounced(conn, told, sighted, trail)
         await trail.write(conn)
@@ -146,8 +147,14 @@ class Sightings:
             trail.add("lane.parked", f"lane:{told.mailbox}", reason="limit_notice", until=parked["until"])
 
 
-async def _settle(conn: Connection, told: Told, trail: Trail) -> None:
+async def _settle(conn: Connection, told: Told, sighted: Sighted, trail: Trail) -> None:
     """What was bounced, put off or answered was taken: the relay's lost reply is found, and nothing is sent again."""
+    if sighted.under_way:
+        # Its lane is about to write what the relay said, or died: then the next one finds that it does not know.
+        raise SendUnsettled(
+            f"a mail ({told.kind}) came about delivery {told.token}, whose send by the relay is not settled; it is "
+            "answered again when it is"
+        )
     settled = await queries.settle_by_sighting(
         conn, token=told.token, received_at=told.received_at, evidence=f"{told.kind}:{told.message_id}"
     )

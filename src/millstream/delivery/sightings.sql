@@ -5,7 +5,11 @@ WITH known AS MATERIALIZED (
 ), marked AS (
     UPDATE delivery d SET sighted = d.sighted || :kind::text FROM known WHERE d.id = known.id AND known.fresh
 )
-SELECT d.token, d.address, d.run_id, known.fresh, c.key, c.customer, c.type, c.stream, r.key AS run
+SELECT d.token, d.address, d.run_id, known.fresh, c.key, c.customer, c.type, c.stream, r.key AS run,
+       -- Whether the relay's reply to it is being waited for, or is lost.
+       d.disposition = 'sending' AND starts_with(d.mailbox, 'relay:') AS under_way,
+       (d.disposition = 'uncertain' AND starts_with(d.mailbox, 'relay:'))
+           OR (d.disposition = 'queued' AND d.repeats > 0) AS reply_lost
 FROM known JOIN delivery d USING (id) JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id;
 
 -- name: settle_by_sighting^

@@ -144,3 +144,34 @@ async def test_an_uncertain_delivery_of_the_api_is_left_to_its_own_evidence(offi
     )
     await office.tell("bounced_hard", token, mapped_by="header")
     assert (await office.delivery(token))["disposition"] == "uncertain"
+
+
+async def test_proof_that_comes_before_its_lane_knows_is_answered_again(office: Office) -> None:
+    """The lane died between dot and reply, and the bounce is there before the next lane."""
+    await relay_lane(office)
+    token = await office.accepted(**OURS | {"disposition": "sending", "accepted_at": None})
+    await office.tell("bounced_soft", token, mapped_by="envelope")
+    assert (await office.delivery(token))["sighted"] == []
+    assert len(await office.failing()) == 1
+    await office.rows(
+        "UPDATE delivery SET disposition = 'uncertain', uncertain_since = now() WHERE token = %(token)s RETURNING 1",
+        token=token,
+    )
+    await office.answer_again()
+    row = await office.delivery(token)
+    assert (row["disposition"], row["sighted"]) == ("accepted", ["bounced_soft"])
+
+
+async def test_proof_of_a_send_that_its_lane_settles_itself_is_a_mark_like_any_other(office: Office) -> None:
+    await relay_lane(office)
+    token = await office.accepted(**OURS | {"disposition": "sending", "accepted_at": None})
+    await office.tell("replied", token, mapped_by="reply_token")
+    await office.rows(
+        "UPDATE delivery SET disposition = 'accepted', accepted_at = now(), message_id = rfc822_id "
+        "WHERE token = %(token)s RETURNING 1",
+        token=token,
+    )
+    await office.answer_again()
+    row = await office.delivery(token)
+    assert (row["disposition"], row["sighted"]) == ("accepted", ["replied"])
+    assert await office.rows("SELECT 1 FROM attempt") == []
