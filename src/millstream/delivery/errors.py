@@ -58,4 +58,4 @@ class NotSuppressed(DeliveryError):
 
 
 class SendUnsettled(DeliveryError):
-    """A limit notice came before its send was settled; it is answered later."""
+    """A word on a send came before that send was settled; it is answered later."""

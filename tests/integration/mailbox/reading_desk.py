@@ -7,7 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from millstream.delivery import mapping
+from millstream.app.reading import Finder
+from millstream.delivery.verp import Verp
 from millstream.drill import Drill
 from millstream.gmail import Gmail
 from millstream.mailbox.desk import Desk
@@ -18,9 +19,10 @@ from millstream.mailbox.store import MailboxStore
 from millstream.quota import Limits
 from millstream.sandbox.gmail.server import Running
 from millstream.storage.objects import DocumentStore
-from millstream.storage.pool import Pool, single
+from millstream.storage.pool import Pool
 
 BOX, OTHER = "s1@bank.example", "s2@bank.example"
+ANNA = "anna.ample@customer.test"
 
 QUICK = ReadingOptions(limits=Limits.preset("none"), settle=0.0, recheck=0.2, young=0.5, lease=2.0)
 """The rules of earnest with the waits of a test."""
@@ -45,6 +47,7 @@ class ReadingDesk:
     options: ReadingOptions = QUICK
     store: MailboxStore = field(init=False)
     troubles: dict[tuple[str, str], int] = field(default_factory=dict)
+    verp: Verp | None = None
 
     def __post_init__(self) -> None:
         self.store = MailboxStore(self.pool, patience=10.0)
@@ -58,16 +61,12 @@ class ReadingDesk:
         """What looks work with."""
         return Tools(
             store=self.store,
-            find=self._find,
+            find=Finder(self.pool, self.verp),
             documents=self.documents,
             options=self.options,
             drill=Drill(None, Point),
             troubles=self.troubles,
         )
-
-    async def _find(self, *, mailbox: str, thread_id: str, clues: Any, at: datetime) -> mapping.Found | None:
-        async with single(self.pool) as conn:
-            return await mapping.find(conn, mailbox=mailbox, thread_id=thread_id, clues=clues, at=at)
 
     async def register(self, *addresses: str, roles: Sequence[Role] = (Role.SENDER,)) -> None:
         """Have exactly these mailboxes read."""
@@ -193,3 +192,15 @@ class ReadingDesk:
 def static_tokens(*mailboxes: str) -> dict[str, str]:
     """Tokens that the sandbox takes at once."""
     return {mailbox: f"sandbox:{mailbox}" for mailbox in mailboxes}
+
+
+def report(token: str, *, recipient: str = ANNA, action: str = "failed", status: str = "5.1.1") -> str:
+    """A bounce by RFC 3464, with our header in what it returns."""
+    return (
+        'MIME-Version: 1.0\r\nContent-Type: multipart/report; boundary="b"; report-type=delivery-status\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nIt did not work.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.customer.test\r\n\r\n"
+        f"Final-Recipient: rfc822; {recipient}\r\nAction: {action}\r\nStatus: {status}\r\n"
+        "Diagnostic-Code: smtp; 550 no such user\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nX-Millstream-Delivery: {token}\r\nSubject: s\r\n\r\n--b--\r\n"
+    )

@@ -4,23 +4,9 @@ import base64
 from typing import Any
 
 import pytest
-from reading_desk import BOX, ReadingDesk
+from reading_desk import ANNA, BOX, ReadingDesk, report
 
 from millstream.mailbox.model import Role
-
-ANNA = "anna.ample@customer.test"
-
-
-def report(token: str, *, recipient: str = ANNA, action: str = "failed", status: str = "5.1.1") -> str:
-    """A bounce by RFC 3464, with our header in what it returns."""
-    return (
-        'MIME-Version: 1.0\r\nContent-Type: multipart/report; boundary="b"; report-type=delivery-status\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nIt did not work.\r\n"
-        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.customer.test\r\n\r\n"
-        f"Final-Recipient: rfc822; {recipient}\r\nAction: {action}\r\nStatus: {status}\r\n"
-        "Diagnostic-Code: smtp; 550 no such user\r\n\r\n"
-        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nX-Millstream-Delivery: {token}\r\nSubject: s\r\n\r\n--b--\r\n"
-    )
 
 
 def bounce(desk: ReadingDesk, token: str, *, sender: str, thread_id: str | None = None, **said: Any) -> str:
