@@ -90,8 +90,15 @@ def _recipient_of(row: Mapping[str, Any]) -> Recipient:
     return Recipient(address)
 
 
-async def write_letter(parcel: Parcel, *, mailbox: str, options: DeliveryOptions, documents: Documents) -> bytes:
-    """The message as it goes up.
+async def write_letter(
+    parcel: Parcel,
+    *,
+    mailbox: str,
+    options: DeliveryOptions,
+    documents: Documents,
+    message_id: str | None = None,
+) -> bytes:
+    """The message as it goes up; `message_id` with its angle brackets, where the road keeps it.
 
     Raises:
         DocumentMissing: a document is not in the store.
@@ -125,6 +132,7 @@ async def write_letter(parcel: Parcel, *, mailbox: str, options: DeliveryOptions
         stream=parcel.stream,
         locale=parcel.locale,
         unsubscribe=parcel.policy.unsubscribe,
+        message_id=message_id,
         headers=_conversation(hints),
     )
     return build(letter)
