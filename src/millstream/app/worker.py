@@ -188,6 +188,7 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
             stopping=stopping.is_set,
             relay=relay,
             organisation=organisation,
+            slots=asyncio.Semaphore(settings.relay.connections),
         )
 
 

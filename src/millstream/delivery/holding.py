@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,8 @@ class Tools:
     stopping: Callable[[], bool] = lambda: False
     relay: Relay | None = None
     organisation: Organisation | None = None
+    slots: asyncio.Semaphore | None = None
+    """Connections to the relay: who has one is handed over to at once, while its permission is fresh."""
     verp: Bounces | None = None
 
 

@@ -125,7 +125,10 @@ class Lane:
         await lane.obey(verdict)
 
     async def _keep(self) -> None:
-        """Heartbeats, and looks into the mailbox when they are due; ends when the lane is over."""
+        """Heartbeats, and looks into the mailbox when they are due; ends when the lane is over.
+
+        A lane that waits for answers is alive: nobody may take it over and settle what is under way.
+        """
         beat_at = 0.0
         while not self._over:
             if _clock() >= beat_at:
@@ -137,6 +140,11 @@ class Lane:
                 break
             await asyncio.sleep(_POLL)
         self._over = True
+        while self._hand and not self._lane.stale:
+            if _clock() >= beat_at:
+                beat_at = _clock() + self._lane.options.heartbeat
+                await self._alive()
+            await asyncio.sleep(_POLL)
 
     async def _alive(self) -> bool:
         try:

@@ -6,6 +6,7 @@ reply, or evidence, or the run's policy says what becomes of the delivery (docs/
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from millstream.communication.model import RunState
@@ -34,10 +35,11 @@ class RelayCarrier(Carrier):
     async def _start(self, parcel: Parcel) -> None:
         lane = self._lane
         raw = await self._write(parcel)
-        if raw is None or not await self._fits(parcel, raw) or not await self._permitted(parcel):
+        if raw is None or not await self._fits(parcel, raw):
             return
         try:
-            await self._hand_over(parcel, raw)
+            async with lane.tools.slots or nullcontext():
+                await self._hand_over(parcel, raw)
         except LaneResting as rest:
             lane.meter.rest(rest.until)
             raise
@@ -95,6 +97,8 @@ class RelayCarrier(Carrier):
     async def _hand_over(self, parcel: Parcel, raw: bytes) -> None:
         """Everything but the dot, the row that allows it, and the dot."""
         lane, slip = self._lane, None
+        if not await self._permitted(parcel):
+            return
         lane.meter.sent()  # before anything is waited for: others of this lane ask what is left
         try:
             if lane.tools.organisation is not None:
