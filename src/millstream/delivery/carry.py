@@ -109,9 +109,7 @@ class Carrier:
             await self._hold(parcel, "missing_document", str(error))
             return None
         except DocumentStoreError as error:  # the store is away, not the document
-            due = _now() + backoff(parcel.delivery.tries)
-            after = parcel.delivery.kept(due_at=due, reason="store_away", detail=str(error))
-            await self._record(parcel, after, Attempt(Kind.RELEASE, "store_away", Effect.NO))
+            await self._store_away(parcel, error)
             return None
         limit = lane.options.limits.max_message_bytes
         if len(raw) > limit:
@@ -126,6 +124,11 @@ class Carrier:
             await self._free(parcel, "upload_budget")
             return None
         return raw
+
+    async def _store_away(self, parcel: Parcel, error: DocumentStoreError) -> None:
+        due = _now() + backoff(parcel.delivery.tries)
+        after = parcel.delivery.kept(due_at=due, reason="store_away", detail=str(error))
+        await self._record(parcel, after, Attempt(Kind.RELEASE, "store_away", Effect.NO))
 
     async def _draft(self, parcel: Parcel, raw: bytes) -> Parcel | None:
         lane, before = self._lane, parcel.delivery

@@ -15,6 +15,7 @@ from millstream.delivery.options import DeliveryOptions
 from millstream.mime.address import plus_address
 from millstream.mime.build import build
 from millstream.mime.letter import Attachment, Inline, Letter, Mailbox
+from millstream.storage.objects import Stored
 
 _COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "disposition")
 
@@ -24,6 +25,14 @@ class Documents(Protocol):
 
     async def get(self, sha256: str) -> bytes:
         """The bytes of one document."""
+        ...
+
+    async def put(self, content: bytes) -> Stored:
+        """Keep a document."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when all that was put is durable."""
         ...
 
 

@@ -25,6 +25,7 @@ from millstream.gmail.relay import Envelope, Relay, RelayError, Slip, Taken
 from millstream.gmail.relay.errors import RelayRateLimited
 from millstream.log import get_logger
 from millstream.mime.message_id import message_id
+from millstream.storage.errors import DocumentStoreError
 
 log = get_logger(__name__)
 
@@ -38,8 +39,11 @@ class RelayCarrier(Carrier):
         if raw is None or not await self._fits(parcel, raw):
             return
         try:
+            kept = await self._kept(parcel, raw)
             async with lane.tools.slots or nullcontext():
-                await self._hand_over(parcel, raw)
+                await self._hand_over(parcel, raw, kept)
+        except DocumentStoreError as error:
+            await self._store_away(parcel, error)
         except LaneResting as rest:
             lane.meter.rest(rest.until)
             raise
@@ -69,6 +73,15 @@ class RelayCarrier(Carrier):
         organisation = self._lane.tools.organisation
         return organisation.setbacks[self._lane.grip.mailbox] if organisation is not None else Setbacks()
 
+    async def _kept(self, parcel: Parcel, raw: bytes) -> str | None:
+        """What is one of a conversation is kept as it leaves: on this road nobody can fetch it afterwards."""
+        if parcel.hints is None:
+            return None
+        documents = self._lane.tools.documents
+        stored = await documents.put(raw)
+        await documents.flush()
+        return f"raw:{stored.sha256}"
+
     async def _fits(self, parcel: Parcel, raw: bytes) -> bool:
         """Whether the relay can carry these bytes as they are; else it is held, and no connection was asked."""
         if b"\0" in raw or not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r"):
@@ -94,8 +107,8 @@ class RelayCarrier(Carrier):
             return False
         return True
 
-    async def _hand_over(self, parcel: Parcel, raw: bytes) -> None:
-        """Everything but the dot, the row that allows it, and the dot."""
+    async def _hand_over(self, parcel: Parcel, raw: bytes, kept: str | None) -> None:
+        """Everything but the dot, the row that allows it, and the dot; `kept` says where its copy lies."""
         lane, slip = self._lane, None
         if not await self._permitted(parcel):
             return
@@ -104,7 +117,7 @@ class RelayCarrier(Carrier):
             if lane.tools.organisation is not None:
                 await lane.tools.organisation.acquire(stopped=lambda: lane.ending)
             slip = await self._open(parcel, raw)
-            intended = await self._intended(parcel, slip) if slip is not None else None
+            intended = await self._intended(parcel, slip, kept) if slip is not None else None
         except BaseException:
             if slip is not None:
                 self._relay.drop(slip)
@@ -128,7 +141,7 @@ class RelayCarrier(Carrier):
         lane.tools.drill.passes(Point.AFTER_BODY_BEFORE_COMMIT)
         return slip
 
-    async def _intended(self, parcel: Parcel, slip: Slip) -> Parcel | None:
+    async def _intended(self, parcel: Parcel, slip: Slip, kept: str | None) -> Parcel | None:
         """Make it durable that the dot comes next; None where it must not come after all."""
         lane = self._lane
         await lane.assure()
@@ -137,7 +150,8 @@ class RelayCarrier(Carrier):
             await self._free(parcel, "not_called")
             return None
         after = parcel.delivery.sending(history_id=lane.history_id, rfc822_id=bare_id(self._message_id(parcel)))
-        return await self._record(parcel, after, Attempt(Kind.SEND, "intended", Effect.NO, evidence=slip.connection))
+        attempt = Attempt(Kind.SEND, "intended", Effect.NO, evidence=kept or slip.connection)
+        return await self._record(parcel, after, attempt)
 
     async def _dot(self, parcel: Parcel, slip: Slip) -> None:
         lane, size = self._lane, slip.size
