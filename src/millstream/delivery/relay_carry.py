@@ -157,6 +157,12 @@ class RelayCarrier(Carrier):
         lane, size = self._lane, slip.size
         lane.tools.drill.passes(Point.AFTER_COMMIT_BEFORE_DOT)
         try:
+            await lane.assure()  # whoever stood still after the commit may have been settled as lost meanwhile
+        except BaseException:
+            self._relay.drop(slip)
+            self._meter.unsent()
+            raise
+        try:
             taken = await self._relay.finish(slip, dotted=lambda: lane.tools.drill.passes(Point.AFTER_DOT_BEFORE_REPLY))
         except RelayError as error:
             if error.effect is Effect.NO:

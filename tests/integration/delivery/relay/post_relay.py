@@ -44,6 +44,7 @@ class PostRelay:
     dropped: list[PostSlip] = field(default_factory=list)
     opened: list[PostSlip] = field(default_factory=list)
     size: int | None = None
+    reply_after: float = 0.0
     before_open: Callable[[Envelope], None] = lambda _: None
     between: asyncio.Event | None = None
     """Where it is set, messages wait in `open` with their body handed over, until it happens."""
@@ -75,7 +76,7 @@ class PostRelay:
             self.taken.append(slip)
             self.moments.append(asyncio.get_running_loop().time())
             self.on_taken(slip)
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.reply_after)
         if trouble is not None:
             raise trouble.error(Call("smtp.send", slip.envelope.sender, write=True), text="as scripted")
         return Taken(f"250 2.0.0 OK {len(self.taken)} - gsmtp", slip.connection, 0.01)

@@ -7,7 +7,7 @@ from typing import Any
 from delivery_desk import POOL, QUICK, S1, Desk, _communication
 from post_relay import PostRelay
 
-from millstream.communication.model import Mode, Policy, Road, RoadChoice, Unclear
+from millstream.communication.model import LetterHints, Mode, Policy, Road, RoadChoice, Unclear
 from millstream.delivery.holding import Tools
 from millstream.delivery.options import DeliveryOptions, RelayRules
 from millstream.delivery.organisation import Organisation
@@ -64,12 +64,15 @@ class RelayDesk(Desk):
         road: RoadChoice = RoadChoice.RELAY,
         unclear: Unclear = Unclear.HOLD,
         only: Road | None = None,
+        hints: LetterHints | None = None,
     ) -> list[str]:
         """Add so many communications to a run of this road; answers the addresses that must each get one."""
         policy = Policy(road=road, unclear=unclear)
         run = await self.runs.open_run(key, pool=POOL, mode=Mode.DRAFT, policy=policy, source="")
         addresses = [f"{only or 'any'}-{key}-{number}@example.org" for number in range(count)]
-        await self.runs.add(run, [replace(_communication(each, ()), only_road=only) for each in addresses])
+        await self.runs.add(
+            run, [replace(_communication(each, ()), only_road=only, letter=hints) for each in addresses]
+        )
         return addresses
 
     async def outcomes(self) -> list[tuple[str, str, str]]:

@@ -1,21 +1,25 @@
 """What leaves by the relay: how it leaves, and what a lost reply leads to."""
 
 import asyncio
+from dataclasses import replace
 
+import psycopg
 import pytest
 from delivery_desk import S1, S2, one_each
 from post_relay import LOST_AND_NOT_SENT, LOST_AND_SENT, LOST_BEFORE, Trouble
 from relay_desk import R1, RelayDesk
 
-from millstream.communication.model import RunState, Unclear
+from millstream.communication.model import LetterHints, RunState, Unclear
 from millstream.delivery.errors import StaleEpoch
 from millstream.delivery.holding import Holding
 from millstream.delivery.model import Attempt, Kind
+from millstream.delivery.options import Point
 from millstream.delivery.relay_carry import RelayCarrier
 from millstream.gmail.errors import Effect
 from millstream.gmail.relay import RelayError, errors
 from millstream.sandbox.gmail.quota import Quota
 from millstream.sandbox.gmail.transit import Transit
+from millstream.storage.objects import open_store
 
 
 async def accepted(desk: RelayDesk, count: int = 1, key: str = "october") -> bool:
@@ -303,3 +307,50 @@ async def test_a_person_who_says_not_sent_has_it_sent_under_the_same_message_id(
         await eventually(lambda: accepted(relay_desk), within=10)
     assert relay_desk.relay.arrived == one_each(addresses)
     assert [letter["Message-ID"] for letter in relay_desk.relay.letters] == [f"<{row['rfc822_id']}>"]
+
+
+async def test_a_process_that_stood_still_before_the_dot_sends_none_once_its_lane_is_anothers(
+    relay_desk, database_url, eventually
+) -> None:
+    """The row says sending, and another process settles it as lost: the dot would be a copy that nobody lists."""
+    addresses = await relay_desk.add_by(unclear=Unclear.AGAIN)
+    mine = Holding(await relay_desk.store.take(R1, holder="one"), relay_desk.tools, age_days=0)
+
+    class StandsStill:
+        def passes(self, point: Point) -> None:
+            if point is Point.AFTER_COMMIT_BEFORE_DOT:
+                with psycopg.connect(database_url) as connection:
+                    connection.execute("UPDATE lane SET epoch = epoch + 1")
+                mine._heard_at = 0.0
+
+    mine.tools = replace(mine.tools, drill=StandsStill())
+    [parcel] = await relay_desk.claim(mine)
+    with pytest.raises(StaleEpoch):
+        await RelayCarrier(mine).carry(parcel)
+    assert (relay_desk.relay.taken, len(relay_desk.relay.dropped)) == ([], 1)
+    async with relay_desk.working():
+        await eventually(lambda: accepted(relay_desk), within=10)
+    assert relay_desk.relay.arrived == one_each(addresses)
+
+
+async def test_one_of_a_conversation_is_kept_as_it_left(relay_desk, eventually, tmp_path) -> None:
+    """Nobody can fetch a message afterwards that left by the relay."""
+    relay_desk.documents = open_store(str(tmp_path))
+    [address] = await relay_desk.add_by(hints=LetterHints(references=("<first@bank.example>",)))
+    async with relay_desk.working():
+        await eventually(lambda: accepted(relay_desk), within=10)
+    [row] = await relay_desk.rows("SELECT evidence FROM attempt WHERE outcome = 'intended'")
+    raw = await relay_desk.documents.get(row["evidence"].removeprefix("raw:"), check=True)
+    assert [slip.raw for slip in relay_desk.relay.taken] == [raw]
+    assert address.encode() in raw
+
+
+async def test_a_lane_that_waits_for_a_slow_reply_is_taken_over_by_nobody(relay_desk, eventually) -> None:
+    """Its slice is over and its heart beats on: what is only slow is not settled as lost."""
+    relay_desk.tune(slice=0.2, heartbeat=0.2, stalled_after=0.8)
+    [address] = await relay_desk.add_by(unclear=Unclear.AGAIN)
+    relay_desk.relay.reply_after = 2.5
+    async with relay_desk.working():
+        await eventually(lambda: accepted(relay_desk), within=15)
+    assert relay_desk.relay.arrived == {address: 1}
+    assert await relay_desk.outcomes() == [("send", "intended", "no"), ("send", "ok", "yes")]
