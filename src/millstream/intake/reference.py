@@ -57,6 +57,8 @@ def _word(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _word(arguments[0])
+    if origin is typing.Literal:
+        return "text"
     if origin is list:
         return f"list of {_word(arguments[0])}s"
     if origin is dict:
