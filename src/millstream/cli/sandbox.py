@@ -17,13 +17,19 @@ from millstream.sandbox.gmail.server import Running
 from millstream.sandbox.gmail.server import run as serve
 
 
-def gmail(
+def gmail(  # noqa: PLR0913  typer makes an option of each
     *,
     settings_file: Annotated[
         Path | None, typer.Option("--settings", help="A TOML file with the sandbox's settings.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="HTTP port on 127.0.0.1; 0 takes a free one.")] = None,
     smtp_port: Annotated[int | None, typer.Option(help="SMTP port on 127.0.0.1; none shuts the door.")] = None,
+    smtp_tls_port: Annotated[
+        int | None, typer.Option(help="SMTP port with TLS from the first byte, beside the other; none shuts the door.")
+    ] = None,
+    smtp_ca_file: Annotated[
+        Path | None, typer.Option(help="Write the authority of the SMTP door's certificate here, as PEM.")
+    ] = None,
     pubsub_port: Annotated[
         int | None, typer.Option(help="gRPC port of Cloud Pub/Sub on 127.0.0.1; none shuts the door.")
     ] = None,
@@ -31,16 +37,27 @@ def gmail(
     json: Json = False,
 ) -> None:
     """Run a Gmail sandbox on loopback until Ctrl-C. Its first line says where it is."""
-    given = {"port": port, "smtp_port": smtp_port, "pubsub_port": pubsub_port, "mailboxes": mailbox}
+    given: dict[str, Any] = {
+        "port": port,
+        "smtp_port": smtp_port,
+        "smtp_tls_port": smtp_tls_port,
+        "smtp_ca_file": smtp_ca_file,
+    }
+    given |= {"pubsub_port": pubsub_port, "mailboxes": mailbox}
     config = _config(settings_file, given)
 
     def announce(running: Running) -> None:
         if json:
-            frame.answer_json({"url": running.url, "smtp_port": running.smtp_port, "pubsub_port": running.pubsub_port})
+            ports = {"smtp_port": running.smtp_port, "pubsub_port": running.pubsub_port}
+            if running.smtp_tls_port:
+                ports["smtp_tls_port"] = running.smtp_tls_port
+            frame.answer_json({"url": running.url, **ports})
         else:
             frame.say(f"Gmail sandbox: {running.url} (mailboxes to read, control API under /sandbox/v1)")
             if running.smtp_port:
                 frame.say(f"SMTP door: 127.0.0.1:{running.smtp_port}")
+            if running.smtp_tls_port:
+                frame.say(f"SMTP door with TLS from the first byte: 127.0.0.1:{running.smtp_tls_port}")
             if running.pubsub_port:
                 frame.say(f"Pub/Sub door: 127.0.0.1:{running.pubsub_port} (PUBSUB_EMULATOR_HOST for Google's client)")
 

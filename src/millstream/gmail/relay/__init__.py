@@ -7,6 +7,7 @@ that makes it so (docs/decisions/0029).
 from millstream.gmail.relay.errors import AfterDot, RelayError
 from millstream.gmail.relay.options import Login, RelayOptions
 from millstream.gmail.relay.ports import Envelope, Facts, Relay, Slip, Taken
+from millstream.gmail.relay.transport import SmtpRelay
 
 __all__ = [
     "AfterDot",
@@ -17,5 +18,6 @@ __all__ = [
     "RelayError",
     "RelayOptions",
     "Slip",
+    "SmtpRelay",
     "Taken",
 ]

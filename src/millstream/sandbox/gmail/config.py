@@ -2,8 +2,9 @@
 
 import tomllib
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,6 +12,44 @@ from millstream.sandbox.gmail.conditions import Language
 from millstream.sandbox.gmail.faults import FaultRule
 from millstream.sandbox.gmail.verdicts import named
 from millstream.sandbox.pubsub.settings import SubscriptionSettings, TopicSettings
+
+
+class RelayAccess(BaseModel):
+    """Who may use the relay, and how it shows itself; the control API exchanges it while the sandbox runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    open: bool = Field(default=True, description="Everybody may relay, without a login; false asks what follows.")
+    networks: tuple[str, ...] = Field(
+        default=(), description="Addresses and networks (CIDR) that may relay without a login."
+    )
+    users: dict[str, str] = Field(default_factory=dict, description="Passwords by user, for AUTH PLAIN and LOGIN.")
+    senders: Literal["registered", "domain", "any"] = Field(
+        default="domain", description="Allowed envelope senders: own mailboxes, own domains, or any."
+    )
+    needs_tls: bool = Field(default=False, description="Refuse MAIL without TLS.")
+    strict_helo: bool = Field(
+        default=False, description="Answer 421 to a name in EHLO that is not of the organisation's domains."
+    )
+    certificate: Literal["good", "expired", "other_name", "unknown_ca"] = Field(
+        default="good", description="What STARTTLS shows."
+    )
+    stripped: bool = Field(
+        default=False, description="STARTTLS is neither offered nor known, as if somebody took it out."
+    )
+    idle_seconds: float = Field(default=300.0, gt=0, description="Real seconds of silence until 421 4.4.2.")
+
+    @field_validator("networks")
+    @classmethod
+    def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+    @field_validator("users")
+    @classmethod
+    def _lower(cls, users: dict[str, str]) -> dict[str, str]:
+        return {user.lower(): password for user, password in users.items()}
 
 
 class SandboxConfig(BaseModel):
@@ -21,6 +60,15 @@ class SandboxConfig(BaseModel):
     port: int = Field(default=0, ge=0, le=65535, description="HTTP port on 127.0.0.1; 0 takes a free one.")
     smtp_port: int | None = Field(
         default=None, ge=0, le=65535, description="SMTP port on 127.0.0.1; 0 takes a free one; none shuts the door."
+    )
+    smtp_tls_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of the relay with TLS from the first byte, as 465; beside smtp_port.",
+    )
+    smtp_ca_file: Path | None = Field(
+        default=None, description="Where to write the PEM of the authority that signs the relay's certificate."
     )
     pubsub_port: int | None = Field(
         default=None, ge=0, le=65535, description="gRPC port of Cloud Pub/Sub on 127.0.0.1; 0 takes a free one."
@@ -102,6 +150,7 @@ class SandboxConfig(BaseModel):
     relay_keeps_sent_copy: bool = Field(
         default=False, description="Put a SENT copy of relayed mail into the sender's mailbox (comprehensive storage)."
     )
+    relay: RelayAccess = Field(default=RelayAccess(), description="Who may use the relay, and how it shows itself.")
     clock_start: datetime | None = Field(default=None, description="Where the clock starts; none is the present.")
     clock_rate: float = Field(default=1.0, ge=0, description="Sandbox seconds per real second; 0 freezes the clock.")
     seed: int = Field(default=1, description="Seed of ids and of fault rules that bring none of their own.")

@@ -1,8 +1,8 @@
 """The control API under `/sandbox/v1/`: for tests, the demo and curious people; it needs no token.
 
 Read: state, faults, clock, mailboxes, messages, counts, ledger. Change: faults, clock, mailbox, reset, outage; what
-writes mail and what concerns Pub/Sub stands in `control_mail`. Every document is JSON; a document that does not fit
-is answered 400 with what is wrong.
+writes mail and what concerns Pub/Sub stands in `control_mail`, the relay in `control_relay`. Every document is JSON; a
+document that does not fit is answered 400 with what is wrong.
 """
 
 from itertools import islice
@@ -22,11 +22,13 @@ from millstream.sandbox.gmail.control_documents import (
     ResetDocument,
 )
 from millstream.sandbox.gmail.control_mail import ControlMail
+from millstream.sandbox.gmail.control_relay import ControlRelay
 from millstream.sandbox.gmail.control_wire import Handler, checked, json_answer, read_document
 from millstream.sandbox.gmail.faults import FaultRule
 from millstream.sandbox.gmail.front import Front
 from millstream.sandbox.gmail.message import Message
 from millstream.sandbox.gmail.oauth import OAuth
+from millstream.sandbox.gmail.smtp_relay import Relay
 from millstream.sandbox.gmail.token_pages import DEFAULT_ACCOUNT
 from millstream.sandbox.gmail.watch import Notifier
 from millstream.sandbox.pubsub.broker import Broker
@@ -38,9 +40,10 @@ _SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date", "Message-ID")
 class Control:
     """Serves the control API."""
 
-    def __init__(self, front: Front, oauth: OAuth, broker: Broker, notifier: Notifier) -> None:
+    def __init__(self, front: Front, oauth: OAuth, broker: Broker, notifier: Notifier, relay: Relay) -> None:
         self._front = front
         self._mail = ControlMail(front.room, broker)
+        self._relay = relay
         self._broker = broker
         self._notifier = notifier
         self._oauth = oauth
@@ -49,7 +52,7 @@ class Control:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Every path."""
-        table = [*self._table(), *self._mail.table()]
+        table = [*self._table(), *self._mail.table(), *ControlRelay(self._relay).table()]
         return [web.RouteDef(verb, f"/sandbox/v1/{path}", checked(handler), {}) for verb, path, handler in table]
 
     def _table(self) -> list[tuple[str, str, Handler]]:
@@ -192,7 +195,7 @@ class Control:
 
     async def ledger(self, _request: web.Request) -> web.StreamResponse:
         """Calls, units and refusals so far."""
-        return json_answer(self._room.quota.ledger())
+        return json_answer(self._room.quota.ledger() | {"relay": self._relay.limits.ledger()})
 
     # The rest
 
@@ -206,6 +209,7 @@ class Control:
             self._broker.clear()
         if wanted.ledger:
             self._room.quota.clear()
+            self._relay.clear()
         if wanted.faults:
             self._room.faults.clear()
         if wanted.tokens:

@@ -59,6 +59,9 @@ class ControlMail:
         if find(split(raw)[0], "Message-ID") is None:
             # As Gmail's own servers do for mail that comes without one.
             raw = f"Message-ID: <{self._world.new_id()}.SMTPIN_ADDED_MISSING@mx.google.com>\r\n".encode() + raw
+        account = self._world.account(wanted.sender) if wanted.sender else None
+        if account is not None and account.is_local:
+            self._room.quota.charge_send(account, len(wanted.recipients), grace=False)
         found = self._room.transit.relay(
             wanted.sender,
             tuple(map(str.lower, wanted.recipients)),

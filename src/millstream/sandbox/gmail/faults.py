@@ -52,6 +52,29 @@ class Kind(StrEnum):
     SLOW = "slow"  # odd: the answer waits `delay` seconds; a push.notify comes as much later
     LOST_PUSH = "lost_push"  # odd, push.notify only: a notification that is never sent
     DUPLICATE_PUSH = "duplicate_push"  # odd, push.notify only: a notification that is sent twice
+    # Of the relay alone, methods smtp.*; each of the next is a reply in the place of the usual one:
+    RELAY_USER_DAY = "relay_user_day"  # before: 550 5.4.5 Daily SMTP relay limit exceeded for user
+    RELAY_CUSTOMER_DAY = "relay_customer_day"  # before: 550 5.7.1 Daily SMTP relay limit exceeded for customer
+    RELAY_PEAK = "relay_peak"  # before: 450 4.2.1 Peak SMTP relay limit exceeded for customer
+    RELAY_RATE = "relay_rate"  # before: 421 4.7.28
+    CLOSING_421 = "closing_421"  # before: 421 4.3.0, and the connection is closed
+    BUSY_451 = "busy_451"  # before: 451 4.3.0
+    GREYLISTED = "greylisted"  # before: 450 4.2.0 to a triple of client, sender and recipient, for `delay` seconds
+    RECIPIENT_BUSY = "recipient_busy"  # before: 452 4.2.2
+    RECIPIENT_REFUSED = "recipient_refused"  # before: 550 5.1.1
+    TOO_LARGE = "too_large"  # before: 552 5.3.4
+    BLOCKED = "blocked"  # before: 552 5.7.0
+    DENIED = "denied"  # before: 550 5.7.0 Mail relay denied
+    SENDER_REFUSED = "sender_refused"  # before: 553 5.1.7
+    LOGIN_REFUSED = "login_refused"  # before: 535 5.7.8
+    LOGIN_AWAY = "login_away"  # before: 454 4.7.0
+    GREETING_REFUSED = "greeting_refused"  # before: 421 4.7.0 … (EHLO)
+    TLS_AWAY = "tls_away"  # before: 454 4.7.0 TLS not available
+    GARBAGE = "garbage"  # after: something that is no reply
+    MULTI_LINE = "multi_line"  # odd: the reply comes in several lines
+    SPLIT = "split"  # odd: the reply comes byte by byte
+    SLOW_READER = "slow_reader"  # odd, smtp.content only: the message is read in pieces, `delay` seconds between two
+    IDLE_CLOSE = "idle_close"  # odd: a connection that says nothing for `delay` seconds after this is closed
 
 
 _BEFORE_OR_AFTER = {
@@ -73,7 +96,14 @@ _ODD = {
     Kind.SLOW,
     Kind.LOST_PUSH,
     Kind.DUPLICATE_PUSH,
+    Kind.MULTI_LINE,
+    Kind.SPLIT,
+    Kind.SLOW_READER,
+    Kind.IDLE_CLOSE,
 }
+_RELAY_ONLY = frozenset(list(Kind)[list(Kind).index(Kind.RELAY_USER_DAY) :])
+_AFTER_THE_DOT = frozenset({Kind.RESET, Kind.HANG, Kind.GARBAGE})
+_RELAY_PREFIX = "smtp."
 
 
 class Rule(BaseModel):
@@ -84,7 +114,9 @@ class Rule(BaseModel):
     point: Point = Field(description="before, after (the effect, before the reply) or odd (valid but odd).")
     kind: StrEnum = Field(description="What happens; see Kind.")
     name: str = Field(default="", description="Shown in the ledger; default is point and kind.")
-    method: str = Field(default="*", description="Pattern of methods, for example drafts.send or messages.*.")
+    method: str = Field(
+        default="*", description="Pattern of methods, for example drafts.send, messages.* or smtp.content."
+    )
     probability: float = Field(default=1.0, ge=0, le=1, description="Share of matching calls that are struck.")
     positions: tuple[int, ...] = Field(default=(), description="Strike exactly these matching calls, counted from 1.")
     times: int | None = Field(default=None, ge=1, description="Strike at most this often.")
@@ -120,7 +152,15 @@ class FaultRule(Rule):
 
     @model_validator(mode="after")
     def _check_point(self) -> Self:
-        if self.kind in _ODD:
+        by_relay = self.method.startswith(_RELAY_PREFIX)
+        if self.kind in _RELAY_ONLY and not by_relay:
+            raise ValueError(
+                f"a fault of kind {self.kind.value!r} needs a method of the relay, for example smtp.content"
+            )
+        if self.kind is Kind.GARBAGE or (by_relay and self.point is Point.AFTER):
+            # A refusal after the effect would be a lie: 4yz and 5yz after the dot say that nothing was accepted.
+            fits = self.point is Point.AFTER and self.kind in _AFTER_THE_DOT
+        elif self.kind in _ODD:
             fits = self.point is Point.ODD
         elif self.kind in _BEFORE_OR_AFTER:
             fits = self.point is not Point.ODD

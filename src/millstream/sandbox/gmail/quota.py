@@ -4,6 +4,7 @@ All windows are exact: an entry of time t leaves a window of p seconds at t + p,
 """
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,6 +102,7 @@ class Quota:
 
     def __init__(self, config: SandboxConfig, clock: Clock) -> None:
         self.limits = Limits.preset(config.limits, config.limit_overrides)
+        self._overrides = dict(config.limit_overrides)
         self._config = config
         self._clock = clock
         self._costs: dict[str, int] = {}
@@ -112,6 +114,12 @@ class Quota:
         self.project = window(self.limits.units_per_minute_project, MINUTE)
         self._project_day = RollingWindow(DAY)
         self.faults: Counter[str] = Counter()
+
+    def override(self, limits: Mapping[str, str]) -> None:
+        """Change single limits from now on; raises `millstream.quota.QuotaError`. Windows keep their lengths."""
+        overrides = self._overrides | dict(limits)
+        self.limits = Limits.preset(self._config.limits, overrides)
+        self._overrides = overrides
 
     def of(self, address: str) -> MailboxUse:
         """The use of one mailbox."""

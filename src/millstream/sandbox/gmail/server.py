@@ -19,7 +19,8 @@ from millstream.sandbox.gmail.front import Front, refused
 from millstream.sandbox.gmail.keys import GOOGLE_KEY_ID, SigningKey
 from millstream.sandbox.gmail.oauth import OAuth
 from millstream.sandbox.gmail.quota import Quota
-from millstream.sandbox.gmail.smtp import OpenDoor, open_door
+from millstream.sandbox.gmail.smtp_door import OpenDoor, open_door
+from millstream.sandbox.gmail.smtp_relay import Relay
 from millstream.sandbox.gmail.token_pages import TokenPages
 from millstream.sandbox.gmail.tokens import Tokens
 from millstream.sandbox.gmail.transit import Transit
@@ -34,6 +35,7 @@ from millstream.sandbox.serving import HOST, KEEP_ALIVE_SECONDS, Port, until_tol
 _log = get_logger(__name__)
 
 FRONT: Final = web.AppKey("front", Front)
+RELAY: Final = web.AppKey("relay", Relay)
 BROKER: Final = web.AppKey("broker", Broker)
 PUSHER: Final = web.AppKey("pusher", Pusher)
 
@@ -63,11 +65,12 @@ def build(config: SandboxConfig) -> web.Application:
     front = Front(room, tokens, Methods(_METHODS))
     app = web.Application(client_max_size=IMPORT_BYTES + 1)
     google_key = SigningKey(GOOGLE_KEY_ID)
+    app[RELAY] = Relay(room, tokens, config)
     app[FRONT], app[BROKER], app[PUSHER] = front, broker, Pusher(broker, google_key.sign)
     app.add_routes(_api_routes(front))
     app.add_routes(Rest(broker, _admit_to_pubsub(tokens)).routes())
     app.add_routes(TokenPages(oauth, front, google_key).routes())
-    app.add_routes(Control(front, oauth, broker, notifier).routes())
+    app.add_routes(Control(front, oauth, broker, notifier, app[RELAY]).routes())
     app.add_routes(pages.routes(world, room.transit))
     app.on_startup.append(_start)
     app.on_shutdown.append(_stop)
@@ -128,6 +131,7 @@ class Running:
     url: str
     smtp_port: int | None
     pubsub_port: int | None
+    smtp_tls_port: int | None
     world: World
     _runner: web.AppRunner
     _port: Port
@@ -158,7 +162,14 @@ async def serve(config: SandboxConfig) -> Running:
         raise
     app[FRONT].shut_port = port.shut
     running = Running(
-        f"http://{HOST}:{port.number}", doors.smtp_port, doors.pubsub_port, app[FRONT].room.world, runner, port, doors
+        f"http://{HOST}:{port.number}",
+        doors.smtp_port,
+        doors.pubsub_port,
+        doors.smtp_tls_port,
+        app[FRONT].room.world,
+        runner,
+        port,
+        doors,
     )
     _log.debug("sandbox_started", url=running.url, smtp_port=running.smtp_port, pubsub_port=running.pubsub_port)
     return running
@@ -176,13 +187,19 @@ class _Doors:
         return None if self._smtp is None else self._smtp.port
 
     @property
+    def smtp_tls_port(self) -> int | None:
+        return None if self._smtp is None else self._smtp.tls_port
+
+    @property
     def pubsub_port(self) -> int | None:
         return None if self._pubsub is None else self._pubsub.port
 
     async def open(self, app: web.Application, config: SandboxConfig) -> None:
         """Listen; raises `OSError` where a port is taken."""
         if config.smtp_port is not None:
-            self._smtp = await open_door(app[FRONT].room, config.smtp_port)
+            if config.smtp_ca_file is not None:
+                config.smtp_ca_file.write_bytes(app[RELAY].authority.pem)
+            self._smtp = await open_door(app[RELAY], config.smtp_port, config.smtp_tls_port)
         if config.pubsub_port is not None:
             # gRPC is imported only where its door is opened.
             rpc = importlib.import_module("millstream.sandbox.pubsub.rpc")
@@ -191,7 +208,7 @@ class _Doors:
     async def close(self) -> None:
         """Stop listening and hang up."""
         if self._smtp is not None:
-            self._smtp.close()
+            await self._smtp.close()
         if self._pubsub is not None:
             await self._pubsub.close()
 

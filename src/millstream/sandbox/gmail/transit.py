@@ -119,17 +119,14 @@ class Transit:
     ) -> list[Message]:
         """Pass on what came in by SMTP; headers stay as they are, bounces go to the envelope sender.
 
-        Gives what was delivered at once. Raises `MailSending` where the envelope sender is a mailbox that may not
-        send now.
+        Gives what was delivered at once. Limits are the door's affair.
         """
         account = self._world.account(envelope_sender) if envelope_sender else None
         head, body = split(raw)
         letter = Letter(Headers.parse(head), body, recipients)
         sent = None
-        if account and account.is_local:
-            self._quota.charge_send(account, len(recipients), grace=False)
-            if self._world.config.relay_keeps_sent_copy:
-                sent = self._store_sent(account, letter, None)
+        if account and account.is_local and self._world.config.relay_keeps_sent_copy:
+            sent = self._store_sent(account, letter, None)
         letter.headers.drop("bcc")
         parcel = Parcel(envelope_sender, letter, letter.headers.block(), account, sent, verdict, labels)
         return self._hand_round(parcel)
