@@ -42,6 +42,7 @@ async def examine_relay(settings: Settings, connect: Connect) -> AsyncIterator[F
                 yield finding
     yield _secret(settings)
     yield _bounces(settings)
+    yield _replies(settings)
     yield _days(settings)
     if settings.review.amp or settings.review.markup:
         detail = (
@@ -139,6 +140,18 @@ def _bounces(settings: Settings) -> Finding:
         f"bring its mail to {shared}, with X-Gm-Original-To (docs/howto/connect-the-relay.md)"
     )
     return Finding(check, ok=True, detail=detail)
+
+
+def _replies(settings: Settings) -> Finding:
+    """Whether somebody reads what recipients answer."""
+    check, read = "relay replies", {address.lower() for address in mailboxes(settings)}
+    if settings.senders.reply_to:
+        return Finding(check, ok=True, detail=f"they go to {settings.senders.reply_to}")
+    unread = [user for user in settings.relay.all_users if user.lower() not in read]
+    if settings.senders.address is None and unread and settings.mailbox.read:
+        detail = f"answers to what {', '.join(unread)} sent go there, and nobody reads it; set senders.reply_to"
+        return Finding(check, ok=False, detail=detail)
+    return Finding(check, ok=True, detail="they go to whoever sent")
 
 
 def _days(settings: Settings) -> Finding:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from millstream import lazy
 from millstream.app.keys import kept_key
 from millstream.app.options import token_source
 from millstream.app.roads import relay_on, relay_users, road_defaults, road_rules, router
 from millstream.config import Settings
 from millstream.delivery.options import RelayRules
 from millstream.gmail.relay import Login, Relay, RelayOptions
+from millstream.gmail.relay.transport import SmtpRelay
 
 __all__ = [
     "KEY_FILE",
@@ -56,8 +56,7 @@ def relay_options(settings: Settings) -> RelayOptions | None:
 
 def open_relay(options: RelayOptions) -> Relay:
     """The relay over the network; no connection is made yet."""
-    made: Relay = lazy.load("millstream.gmail.relay.transport:SmtpRelay")(options)
-    return made
+    return SmtpRelay(options)
 
 
 def _login(settings: Settings) -> Login | None:

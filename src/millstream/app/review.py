@@ -7,6 +7,8 @@ from typing import Final
 
 from millstream.app.house import House
 from millstream.app.keys import kept_key
+from millstream.app.roads import relay_users
+from millstream.communication.model import Road, Unclear
 from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.drill import Drill
@@ -31,6 +33,11 @@ def reviews_on(settings: Settings) -> bool:
     return bool(settings.review.policies)
 
 
+def review_road(settings: Settings) -> Road:
+    """By what questions leave: by the relay where it has users for the pool that asks."""
+    return Road.RELAY if relay_users(settings).get(settings.review.pool) else Road.API
+
+
 def review_options(settings: Settings) -> ReviewOptions:
     """How questions are put to people."""
     review = settings.review
@@ -43,6 +50,9 @@ def review_options(settings: Settings) -> ReviewOptions:
         lease=review.lease_seconds,
         most_tries=review.most_tries,
         markup=review.markup,
+        amp=review.amp,
+        road=review_road(settings),
+        unclear=Unclear(settings.relay.unclear) if settings.relay.unclear else None,
         drill=review.drill,
     )
 
@@ -67,7 +77,7 @@ def policy_book(settings: Settings) -> PolicyBook:
         languages=review.languages,
     )
     book = load(review.policies, site)
-    if book.policies and not settings.senders.pools.get(review.pool):
+    if book.policies and not settings.senders.pools.get(review.pool) and review_road(settings) is Road.API:
         advice = f"Name its mailboxes: senders.pools = {{ {review.pool} = [...] }}, or another pool in review.pool."
         raise ConfigError([Problem("the configuration", "review.pool", f"{review.pool!r} has no mailbox", advice)])
     return book

@@ -57,12 +57,10 @@ def _word(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _word(arguments[0])
-    if origin is typing.Literal:
-        return "text"
     if origin is list:
         return f"list of {_word(arguments[0])}s"
     if origin is dict:
         return "object"
     if origin in (types.UnionType, typing.Union):
         return _word(next(each for each in arguments if each is not types.NoneType))
-    return _WORDS[annotation]
+    return "text" if origin is typing.Literal else _WORDS[annotation]

@@ -34,8 +34,11 @@ class Place:
     """Whether its reader was sent anything before."""
 
 
-def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime) -> Place | None:
-    """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way."""
+def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime, by_relay: bool = False) -> Place | None:
+    """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way.
+
+    With `by_relay` it leaves there, and no mailbox is the one that must carry it.
+    """
     for mail in earlier:
         if now - mail["created_at"] < PATIENCE and (mail["due"] or mail["moving"]):
             return None
@@ -46,9 +49,12 @@ def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime) -> Place | Non
     newest = left[0]
     if newest["rfc822_id"] is None and newest["paper_due"] and now - newest["accepted_at"] < ID_PATIENCE:
         return None
+    # By the relay there is no thread to name: References and the subject carry the conversation.
+    relayed = newest["mailbox"].startswith("relay:")
+    thread, mailbox = (None, None) if relayed or by_relay else (newest["thread_id"], newest["mailbox"])
     references = tuple(f"<{mail['rfc822_id']}>" for mail in reversed(left) if mail["rfc822_id"])[-MOST_REFERENCES:]
     return Place(
         subject=_RE + newest["subject"].removeprefix(_RE),
-        hints=LetterHints(references=references, thread_id=newest["thread_id"], only_from=newest["mailbox"]),
+        hints=LetterHints(references=references, thread_id=thread, only_from=mailbox),
         asked=asked,
     )

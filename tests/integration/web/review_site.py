@@ -46,7 +46,7 @@ from millstream.review.ports import Applied
 from millstream.signin import SignIn, SignInOptions
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Connection, Pool, transaction
-from millstream.web import LOOPBACK, build, serve
+from millstream.web import LOOPBACK, AmpDoor, build, serve
 from millstream.web.review import ReviewDoor, VerifyClick
 
 ANNA, BEN, CARL, LEGAL = "anna@bank.example", "ben@bank.example", "carl@bank.example", "legal@bank.example"
@@ -156,7 +156,13 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def site(
-    pool: Pool, folder: Path, *, issuer: str = "", clicks: VerifyClick | None = None, **policy: Any
+    pool: Pool,
+    folder: Path,
+    *,
+    issuer: str = "",
+    clicks: VerifyClick | None = None,
+    amp: AmpDoor | None = None,
+    **policy: Any,
 ) -> AsyncIterator[Site]:
     """Open a site whose policy `letters` has these tables."""
     made = book(**policy)
@@ -176,7 +182,7 @@ async def site(
     if issuer:
         back = f"{here.url}/review/signed-in"
         sign_in = SignIn(SignInOptions(issuer, CLIENT, CLIENT_SECRET, back, SECRET))
-    door = ReviewDoor(Pages(LedgerPages(pool, desk, documents), here.links), here.url, sign_in, clicks)
+    door = ReviewDoor(Pages(LedgerPages(pool, desk, documents), here.links), here.url, sign_in, clicks, amp=amp)
 
     async def reachable() -> bool:
         return True

@@ -186,9 +186,7 @@ async def test_a_token_logs_in_by_xoauth2(relay, client, send):
         return "ya29.token"
 
     await send(client(relay, login=Login("statements@bank.example", token=token)))
-    assert relay.in_tls[1] == (
-        "AUTH XOAUTH2 dXNlcj1zdGF0ZW1lbnRzQGJhbmsuZXhhbXBsZQFhdXRoPUJlYXJlciB5YTI5LnRva2VuAQE="
-    )
+    assert relay.in_tls[1] == ("AUTH XOAUTH2 dXNlcj1zdGF0ZW1lbnRzQGJhbmsuZXhhbXBsZQFhdXRoPUJlYXJlciB5YTI5LnRva2VuAQE=")
 
 
 @pytest.mark.parametrize(
