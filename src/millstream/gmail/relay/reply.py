@@ -80,6 +80,8 @@ class Replies:
     def feed(self, data: bytes) -> list[Reply]:
         """The replies that these bytes make whole, those before a break included."""
         found: list[Reply] = []
+        if self.broken is not None:
+            return found
         self._rest += data
         while self.broken is None:
             end = self._rest.find(b"\n", self._looked)

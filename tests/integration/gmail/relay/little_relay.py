@@ -142,7 +142,7 @@ class LittleRelay:
                 continue
             said = await self._answer(talk, verb)
             if verb == "STARTTLS" and said.startswith(b"220"):
-                await talk.writer.start_tls(self.context)
+                await self._begin_tls(talk.writer)
                 safe = True
             elif verb == "MAIL":
                 sender = line
@@ -152,6 +152,14 @@ class LittleRelay:
                 await self._body(talk, sender, recipient)
             elif verb == "QUIT":
                 return
+
+    async def _begin_tls(self, writer: asyncio.StreamWriter) -> None:
+        try:
+            await writer.start_tls(self.context)
+        except (OSError, asyncio.CancelledError) as error:
+            # asyncio tells the stream of a failed handshake nothing, and whoever waits for its end waits for ever.
+            writer._protocol.connection_lost(None)
+            raise HangUp from error
 
     async def _body(self, talk: Conversation, sender: str, recipient: str) -> None:
         body = bytearray()

@@ -124,7 +124,7 @@ async def test_a_bad_greeting_is_no_session(relay, client, words, kind):
         (b"501 5.5.4 Invalid domain name\r\n", errors.GreetingRefused),
         (b"421 4.3.2 shutting down\r\n", errors.RelayAway),
         (b"550 5.7.1 no\r\n", errors.RelayAway),
-        (b"250\xff\x00\r\n", errors.RelayAway),
+        (b"\xff\x00 what?\r\n", errors.RelayAway),
         (reset, errors.RelayAway),
         (say_nothing, errors.RelayAway),
     ],
