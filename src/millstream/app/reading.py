@@ -13,6 +13,7 @@ from millstream.app.house import House
 from millstream.app.reading_options import hint_source, push_options, reading_options
 from millstream.config import Settings
 from millstream.delivery import mapping
+from millstream.delivery.verp import Verp, first_token
 from millstream.drill import Drill
 from millstream.gmail import Gmail
 from millstream.gmail.pubsub import HintSource
@@ -46,13 +47,17 @@ def mailboxes(settings: Settings) -> Mapping[str, frozenset[Role]]:
 class Finder:
     """Asks the room that sent it which delivery a message is about."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, verp: Verp | None = None) -> None:
         self._pool = pool
+        self._verp = verp
 
     async def __call__(self, *, mailbox: str, thread_id: str, clues: Clues, at: datetime) -> mapping.Found | None:
         """The delivery, or None."""
+        envelope_token = first_token(self._verp, clues.tags)
         async with single(self._pool) as conn:
-            return await mapping.find(conn, mailbox=mailbox, thread_id=thread_id, clues=clues, at=at)
+            return await mapping.find(
+                conn, mailbox=mailbox, thread_id=thread_id, clues=clues, at=at, envelope_token=envelope_token
+            )
 
 
 @dataclass(frozen=True, slots=True)

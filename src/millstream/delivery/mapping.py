@@ -15,7 +15,7 @@ from millstream.storage.pool import Connection
 
 queries = aiosql.from_path(Path(__file__).with_name("mapping.sql"), "apsycopg", mandatory_parameters=False)
 
-How = Literal["thread", "header", "message_id", "reply_token", "recipient"]
+How = Literal["envelope", "thread", "header", "message_id", "reply_token", "recipient"]
 
 WINDOW: Final = timedelta(days=5)
 """How long after a send a bounce may still come that names nothing but its recipient: servers try for up to five days
@@ -57,8 +57,15 @@ class Found:
     how: How
 
 
-async def find(
-    conn: Connection, *, mailbox: str, thread_id: str, clues: Clues, at: datetime, window: timedelta = WINDOW
+async def find(  # noqa: PLR0913  the question has this many sides
+    conn: Connection,
+    *,
+    mailbox: str,
+    thread_id: str,
+    clues: Clues,
+    at: datetime,
+    window: timedelta = WINDOW,
+    envelope_token: str | None = None,
 ) -> Found | None:
     """The delivery that a message in `mailbox` is about, in one question; None where nothing names one for sure.
 
@@ -69,6 +76,7 @@ async def find(
         clues: what the message says.
         at: when the message came, by Gmail's clock.
         window: how long before `at` a delivery may have left that only its recipient and its time speak for.
+        envelope_token: of the address it came to, where that is an envelope sender of our own making (`Verp.token_of`).
     """
     row: dict[str, Any] | None = await queries.find_delivery(
         conn,
@@ -81,6 +89,7 @@ async def find(
         at=at,
         window=window.total_seconds(),
         skew=_SKEW.total_seconds(),
+        envelope_token=envelope_token,
     )
     return Found(row["token"], row["address"], cast("How", row["how"])) if row else None
 

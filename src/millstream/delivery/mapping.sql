@@ -1,5 +1,5 @@
 -- name: find_delivery^
--- The delivery that a message is about, by the strongest clue that names one. In a thread with several: the one whose
+-- The delivery that a message is about, by the strongest clue that names one; an envelope sender is signed. In a thread with several: the one whose
 -- address failed, else the newest that was sent before. What a lane has in hand has its thread already, and Gmail's
 -- word on it may come before the lane's own. A guess by recipient and time counts only where it is the only one, where
 -- nothing in the message names another, and where the Message-ID that is known does not contradict.
@@ -28,14 +28,15 @@ WITH clue AS MATERIALIZED (
 ), candidate AS MATERIALIZED (
     SELECT d.token, d.address FROM delivery d, clue
     WHERE :returned_token::text IS NULL AND lower(d.address) = ANY(clue.recipients)
-      AND d.disposition = 'accepted' AND d.mailbox = :mailbox
+      AND d.disposition = 'accepted' AND d.mailbox IN (:mailbox, 'relay:' || :mailbox)
       AND d.accepted_at > :at::timestamptz - make_interval(secs => :window)
       AND d.accepted_at <= :at::timestamptz + make_interval(secs => :skew)
       AND (d.rfc822_id IS NULL OR cardinality(:message_ids::text[]) = 0)
     LIMIT 2
 )
 SELECT token, address, how FROM (
-    SELECT 1 AS rank, token, address, 'thread' AS how FROM thread
+    SELECT 0 AS rank, token, address, 'envelope' AS how FROM delivery WHERE token = :envelope_token
+    UNION ALL SELECT 1, token, address, 'thread' FROM thread
     UNION ALL SELECT 2, token, address, 'header' FROM delivery WHERE token = :returned_token
     UNION ALL SELECT 3, token, address, 'message_id' FROM original
     UNION ALL SELECT 4, token, address, 'reply_token' FROM delivery WHERE token = lower(:reply_token)

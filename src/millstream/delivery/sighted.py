@@ -31,6 +31,8 @@ class Told:
     message_id: str
     """Gmail's id of the message."""
     thread_id: str
+    mapped_by: str
+    """The clue that named the delivery."""
     proven: bool
     """Whether it comes from whom it says."""
     recipient: str
@@ -60,6 +62,7 @@ class Told:
             mailbox=text("mailbox"),
             message_id=text("message_id"),
             thread_id=text("thread_id"),
+            mapped_by=text("mapped_by"),
             proven=payload.get("proven") is True,
             recipient=text("recipient"),
             status=text("status"),

@@ -1,7 +1,8 @@
 """What a mailbox tells us about a delivery has consequences: marks, suppression, a take-back, a paused run.
 
-Each answer works within the transaction it is given. What was sighted is an axis of its own: no disposition changes by
-it, but for Gmail's limit notice, which says that an accepted message was not sent (docs/decisions/0012).
+Each answer works within the transaction it is given. What was sighted is an axis of its own, and twice a
+disposition changes by it: Gmail's limit notice says that an accepted message was not sent (docs/decisions/0012), and a
+bounce or an answer says that one whose reply the relay lost was taken (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ KINDS: Final = (
     "sighting.auto_replied",
 )
 _NEED_PROOF: Final = frozenset({"bounced_hard", "bounced_soft", "delayed", "limit_notice"})
+_GUESSED: Final = "recipient"
 
 
 class SightingEvent(Protocol):
@@ -96,7 +98,9 @@ class Sightings:
             trail.sighted(told)
         if told.kind == "limit_notice":
             await self._take_back(conn, told, trail)
-        elif told.kind in {"bounced_hard", "bounced_soft"}:
+        elif told.proven and told.mapped_by != _GUESSED:
+            await _settle(conn, told, trail)
+        if told.kind in {"bounced_hard", "bounced_soft"}:
             await self._bounced(conn, told, sighted, trail)
         await trail.write(conn)
 
@@ -140,6 +144,23 @@ class Sightings:
         if parked is not None:
             log.warning("lane.parked", mailbox=told.mailbox, reason="limit_notice", until=parked["until"])
             trail.add("lane.parked", f"lane:{told.mailbox}", reason="limit_notice", until=parked["until"])
+
+
+async def _settle(conn: Connection, told: Told, trail: Trail) -> None:
+    """What was bounced, put off or answered was taken: the relay's lost reply is found, and nothing is sent again."""
+    settled = await queries.settle_by_sighting(
+        conn, token=told.token, received_at=told.received_at, evidence=f"{told.kind}:{told.message_id}"
+    )
+    if settled is not None:
+        log.info("delivery.settled", token=told.token, by=told.kind, sighting=told.sighting)
+        trail.add(
+            "delivery.accepted",
+            f"delivery:{told.token}",
+            was=settled["was"],
+            by="sighting",
+            sighting=told.sighting,
+            message=settled["message_id"],
+        )
 
 
 def _facts(told: Told, sighted: Sighted) -> dict[str, Any]:

@@ -8,6 +8,31 @@ WITH known AS MATERIALIZED (
 SELECT d.token, d.address, d.run_id, known.fresh, c.key, c.customer, c.type, c.stream, r.key AS run
 FROM known JOIN delivery d USING (id) JOIN communication c ON c.id = d.communication_id JOIN run r ON r.id = d.run_id;
 
+-- name: settle_by_sighting^
+-- A message was sighted that only one who got ours could cause, while the relay's reply to it is lost: it was accepted,
+-- also where it waits for being sent again. What a lane has in hand it finds moved (its version rose).
+WITH open AS MATERIALIZED (
+    SELECT id, disposition, coalesce(message_id, rfc822_id) AS message_id FROM delivery
+    WHERE token = :token AND rfc822_id IS NOT NULL
+      AND ((disposition = 'uncertain' AND starts_with(mailbox, 'relay:')) OR (disposition = 'queued' AND repeats > 0))
+    FOR UPDATE
+), sent AS MATERIALIZED (
+    SELECT a.mailbox, a.epoch, a.at FROM attempt a JOIN open ON a.delivery_id = open.id
+    WHERE a.kind = 'send' ORDER BY a.number DESC LIMIT 1
+), moved AS (
+    UPDATE delivery d SET disposition = 'accepted', message_id = open.message_id,
+        mailbox = coalesce(d.mailbox, sent.mailbox), epoch = coalesce(d.epoch, sent.epoch),
+        accepted_at = least(coalesce(d.uncertain_since, sent.at), :received_at::timestamptz),
+        reason = NULL, detail = NULL, due_at = NULL, uncertain_since = NULL, version = version + 1, changed_at = now()
+    FROM open LEFT JOIN sent ON true
+    WHERE d.id = open.id AND coalesce(d.mailbox, sent.mailbox) IS NOT NULL
+    RETURNING d.id, d.version, d.mailbox, d.epoch, d.message_id
+), noted AS (
+    INSERT INTO attempt (delivery_id, number, mailbox, epoch, kind, outcome, effect, evidence)
+    SELECT id, version, mailbox, epoch, 'probe', 'sighting', 'yes', :evidence FROM moved
+)
+SELECT open.disposition AS was, moved.message_id FROM open JOIN moved USING (id);
+
 -- name: bounces_in_a_row^
 -- How many deliveries to an address of a stream have bounced, within some days and since a person took it off the list,
 -- with none in between that did not. Counted from the ledger: what was accepted, and what was sighted about it.

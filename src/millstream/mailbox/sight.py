@@ -26,7 +26,9 @@ _KINDS: Final = {
     MailKind.OWN: Kind.OWN,
     MailKind.BULK: Kind.BULK,
 }
-_STRONG: Final = frozenset({"thread", "header", "message_id"})
+_CARRIED: Final = frozenset({"envelope", "header"})
+"""Ways that only the letter to that recipient carried."""
+_STRONG: Final = frozenset({"envelope", "thread", "header", "message_id"})
 """Ways of mapping that rest on something only our own mail has."""
 
 
@@ -43,7 +45,7 @@ class Found(Protocol):
 
     @property
     def how(self) -> str:
-        """thread, header, message_id, reply_token or recipient."""
+        """envelope, thread, header, message_id, reply_token or recipient."""
 
 
 class Finder(Protocol):
@@ -128,8 +130,9 @@ def _about(reading: Reading, found: Found | None) -> DeliveryStatus | None:
 def _proven(reading: Reading, found: Found | None, message: Message) -> bool:
     """Whether it comes from whom it says (reference/gmail.md sections 5.3 and 6).
 
-    A bounce is Gmail's own, or brings back the token that only the letter to that recipient carried. A limit notice is
-    Gmail's own and lies in the thread of what it is about. What a person writes needs a passed verdict.
+    A bounce is Gmail's own, or brings back what only the letter to that recipient carried: its header, or the signed
+    envelope sender that it came to. A limit notice is Gmail's own and lies in the thread of what it is about. What a
+    person writes needs a passed verdict.
     """
     if found is None:
         return False
@@ -138,7 +141,7 @@ def _proven(reading: Reading, found: Found | None, message: Message) -> bool:
             if reading.proven_daemon:
                 return found.how in _STRONG
             names_it = lower(found.address) in reading.clues.recipients
-            return found.how == "header" and names_it and SPAM not in message.label_ids
+            return found.how in _CARRIED and names_it and SPAM not in message.label_ids
         case MailKind.LIMIT_NOTICE:
             return reading.proven_daemon and found.how == "thread"
         case _:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from millstream.mime.address import plus_token
@@ -17,22 +18,26 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]{3,300}>")
 _MOST_IDS: Final = 20
 _MOST_RECIPIENTS: Final = 50
 _LONGEST: Final = 16 * 1024  # of References; a thread of 200 messages
-_ADDRESSED: Final = ("Delivered-To", "X-Original-To", "X-Forwarded-To", "To", "Cc")
+_MOST_TAGS: Final = 10
+_ADDRESSED: Final = ("Delivered-To", "X-Gm-Original-To", "X-Original-To", "X-Forwarded-To", "To", "Cc")
+"""X-Gm-Original-To is what a routing rule of Google Workspace adds, for example of a catch-all (certainty G)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clues:
     """What maps a message to a delivery, all of it bounded.
 
-    ``returned_token`` is X-Millstream-Delivery in the headers that a report returns, ``reply_token`` what follows the +
-    in the address it came to. ``original_message_ids`` (``<a@b>``, at most 20) begin with what a report names, then the
-    answered message, then older ones of the thread. ``recipients`` (at most 50) are a report's, in lower case.
+    ``returned_token`` is X-Millstream-Delivery in the headers that a report returns. ``tags`` (at most 10) are what
+    follows the + in the addresses it came to, ``reply_token`` is the first of them. ``original_message_ids``
+    (``<a@b>``, at most 20) begin with what a report names, then the answered message, then older ones of the thread.
+    ``recipients`` (at most 50) are a report's, in lower case.
     """
 
     returned_token: str | None = None
     original_message_ids: tuple[str, ...] = ()
     reply_token: str | None = None
     recipients: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def read_clues(headers: Headers, report: DaemonReport | None, reported: Iterable[Headers] = ()) -> Clues:
@@ -45,11 +50,13 @@ def read_clues(headers: Headers, report: DaemonReport | None, reported: Iterable
     """
     groups = [*([report.returned] if report and report.returned else []), *reported]
     recipients = report.recipients if report else ()
+    tags = tuple(islice(dict.fromkeys(_tags(headers)), _MOST_TAGS))
     return Clues(
         returned_token=next((token for group in groups if (token := _token(group.get(HEADER_DELIVERY)))), None),
         original_message_ids=_message_ids(headers, report, groups),
-        reply_token=next(_reply_tokens(headers), None),
+        reply_token=next(iter(tags), None),
         recipients=tuple(one for one in recipients if len(one) <= LONGEST_ADDRESS)[:_MOST_RECIPIENTS],
+        tags=tags,
     )
 
 
@@ -57,7 +64,7 @@ def _token(value: str | None) -> str | None:
     return value if value and _TOKEN.fullmatch(value) else None
 
 
-def _reply_tokens(headers: Headers) -> Iterator[str]:
+def _tags(headers: Headers) -> Iterator[str]:
     for name in _ADDRESSED:
         for value in headers.get_all(name)[:10]:
             if "+" in value:

@@ -150,6 +150,13 @@ class SandboxConfig(BaseModel):
     relay_keeps_sent_copy: bool = Field(
         default=False, description="Put a SENT copy of relayed mail into the sender's mailbox (comprehensive storage)."
     )
+    drops_same_message_id: bool = Field(
+        default=False, description="A recipient keeps the first of two messages with one Message-ID, as Gmail's do."
+    )
+    catch_all: str | None = Field(
+        default=None,
+        description="The mailbox that gets what is for unknown addresses of the domains, with X-Gm-Original-To.",
+    )
     relay: RelayAccess = Field(default=RelayAccess(), description="Who may use the relay, and how it shows itself.")
     clock_start: datetime | None = Field(default=None, description="Where the clock starts; none is the present.")
     clock_rate: float = Field(default=1.0, ge=0, description="Sandbox seconds per real second; 0 freezes the clock.")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from millstream.quota import QuotaError
 from millstream.sandbox.gmail.config import RelayAccess
 from millstream.sandbox.gmail.control_wire import Handler, json_answer, read_document
+from millstream.sandbox.gmail.dkim import SELECTOR
 from millstream.sandbox.gmail.smtp_relay import Relay
 
 
@@ -31,6 +32,7 @@ class ControlRelay:
             ("GET", "relay", self.show),
             ("POST", "relay", self.change),
             ("GET", "relay/ca", self.authority),
+            ("GET", "relay/dkim", self.dkim),
         ]
 
     async def show(self, _request: web.Request) -> web.StreamResponse:
@@ -54,6 +56,12 @@ class ControlRelay:
     async def authority(self, _request: web.Request) -> web.StreamResponse:
         """The certificate of the authority that signs the relay's, as PEM."""
         return web.Response(body=self._relay.authority.pem, content_type="application/x-pem-file")
+
+    async def dkim(self, _request: web.Request) -> web.StreamResponse:
+        """The record that would stand in the DNS, and where."""
+        domains = sorted(self._relay.room.world.domains)
+        names = [f"{SELECTOR}._domainkey.{domain}" for domain in domains]
+        return json_answer({"names": names, "txt": self._relay.signer.record})
 
     def _shown(self) -> dict[str, Any]:
         access = self._relay.access.model_dump()

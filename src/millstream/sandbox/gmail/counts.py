@@ -18,6 +18,8 @@ class Tally:
     header: str
     arrived: Mapping[str, Counter[str]]
     without: int
+    dropped_twins: int = 0
+    """Messages that their recipients did not keep: they had one with the same Message-ID."""
 
     def summary(self, *, with_values: bool) -> dict[str, Any]:
         """Totals, and what arrived more than once."""
@@ -30,6 +32,7 @@ class Tally:
             "distinct": len(self.arrived),
             "duplicates": self._duplicates(),
             "without_header": self.without,
+            "dropped_twins": self.dropped_twins,
             "by_recipient": dict(by_recipient),
         }
         if with_values:
@@ -72,4 +75,4 @@ def tally(world: World, header: str) -> Tally:
             without += 1
         else:
             arrived[value][account.address] += 1
-    return Tally(header, arrived, without)
+    return Tally(header, arrived, without, world.dropped_twins)

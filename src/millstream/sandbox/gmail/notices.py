@@ -27,6 +27,8 @@ DAEMON_DOMAIN: Final = "googlemail.com"
 FAILURE: Final = "Delivery Status Notification (Failure)"
 DELAY: Final = "Delivery Status Notification (Delay)"
 NOTICE_LABELS: Final = frozenset({"INBOX", "UNREAD"})
+ORIGINAL_TO: Final = "X-Gm-Original-To"
+"""What a routing rule adds where it changes the envelope's recipient."""
 HOUR: Final = 3_600
 
 _HELP: Final = re.compile(r"https://support\.google\.com/\S+")
@@ -114,8 +116,12 @@ def given_up(late: Verdict) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One message that did not reach one recipient, or not yet; `arrived` is when it was sent."""
+    """One message that did not reach one recipient, or not yet; `arrived` is when it was sent.
 
+    `sender` is the envelope's, to whom it is told: with its plus tag, and maybe by a catch-all.
+    """
+
+    sender: str
     address: str
     verdict: Verdict
     head: bytes
@@ -134,7 +140,7 @@ def deliver_bounce(world: World, account: Account, failure: Failure) -> Message:
     boundary = f"000000000000{world.new_id()}"
     head = _head(
         world,
-        account,
+        _Addressed.sender_of(account, failure.sender, world),
         failure.message_id,
         f'multipart/report; boundary="{boundary}"; report-type=delivery-status',
         DELAY if failure.verdict.action == "delayed" else FAILURE,
@@ -165,7 +171,8 @@ def deliver_limit_notice(world: World, account: Account, original: Message) -> M
     title, text = _texts(world, account)["limit"]
     boundary = f"000000000000{world.new_id()}"
     message_id = find(original.head, "Message-ID") or ""
-    head = _head(world, account, message_id, f'multipart/alternative; boundary="{boundary}"', FAILURE, "")
+    to = _Addressed(account.address, account.address)
+    head = _head(world, to, message_id, f'multipart/alternative; boundary="{boundary}"', FAILURE, "")
     sections = (*_alternative(boundary, title, text, ""), "")
     return _store(world, account, head, sections, original, message_id)
 
@@ -174,12 +181,26 @@ def _texts(world: World, account: Account) -> dict[str, tuple[str, str]]:
     return TEXTS[account.condition.language or world.config.notice_language]
 
 
-def _head(world: World, account: Account, original_id: str, content_type: str, subject: str, extra: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Addressed:
+    """Whom a notice is for, and the address that it is delivered to; a catch-all makes them two."""
+
+    address: str
+    delivered: str
+
+    @classmethod
+    def sender_of(cls, account: Account, sender: str, world: World) -> "_Addressed":
+        """A notice about what this envelope sender sent."""
+        return cls(sender, sender if world.account(sender) is account else account.address)
+
+
+def _head(world: World, to: _Addressed, original_id: str, content_type: str, subject: str, extra: str) -> str:
     date = world.clock.stamp()
+    routed = f"{ORIGINAL_TO}: {to.address}\r\n" if to.address != to.delivered else ""
     return (
-        google_stamp(world, recipient=account.address, header_from=DAEMON_DOMAIN) + "MIME-Version: 1.0\r\n"
+        google_stamp(world, recipient=to.delivered, header_from=DAEMON_DOMAIN) + routed + "MIME-Version: 1.0\r\n"
         f"Content-Type: {content_type}\r\n"
-        f"To: {account.address}\r\n"
+        f"To: {to.address}\r\n"
         "Auto-Submitted: auto-replied\r\n"
         f"From: {DAEMON}\r\n"
         f"Subject: {subject}\r\n"

@@ -42,6 +42,7 @@ class OpenDoor:
         tally.connections += 1
         task = asyncio.get_running_loop().create_task(self._talk(wire))
         self._talking[task] = wire
+        tally.connections_now = len(self._talking)
         tally.connections_peak = max(tally.connections_peak, len(self._talking))
         task.add_done_callback(self._ended)
 
@@ -50,6 +51,7 @@ class OpenDoor:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         wire = self._talking.pop(task)
+        self._relay.limits.tally.connections_now = len(self._talking)
         if not task.cancelled() and task.exception() is not None:
             _log.error("smtp_conversation_failed", exc_info=task.exception())
             wire.reset()

@@ -60,7 +60,6 @@ class Tally:
     connections_peak: int = 0
     greatest_group: int = 0
     """Most commands that came at once: 1 is a client that waits for every reply."""
-    dropped_twins: int = 0
     logins: Counter[str] = field(default_factory=Counter)
     transactions: Counter[str] = field(default_factory=Counter)
     """Messages by whether they came in clear or under TLS."""
@@ -152,9 +151,10 @@ class RelayLimits:
             "day_used": self._day.used(now),
             "users": {address: use.messages.used(now) for address, use in sorted(self._users.items())},
             "connections": tally.connections,
+            "connections_now": tally.connections_now,
             "connections_peak": tally.connections_peak,
             "greatest_group": tally.greatest_group,
-            "dropped_twins": tally.dropped_twins,
+            "dropped_twins": self._world.dropped_twins,
             "logins": dict(tally.logins),
             "transactions": dict(tally.transactions),
         }

@@ -12,8 +12,9 @@ from millstream.log import get_logger
 from millstream.sandbox.gmail import smtp_words as words
 from millstream.sandbox.gmail.api import Room
 from millstream.sandbox.gmail.config import RelayAccess, SandboxConfig
+from millstream.sandbox.gmail.dkim import Signer
 from millstream.sandbox.gmail.errors import Refusal
-from millstream.sandbox.gmail.headers import Headers, split
+from millstream.sandbox.gmail.headers import Headers, mailbox, split
 from millstream.sandbox.gmail.smtp_limits import RelayLimits
 from millstream.sandbox.gmail.smtp_tls import Authority
 from millstream.sandbox.gmail.tokens import FULL, Tokens
@@ -35,6 +36,7 @@ class Relay:
         self.access: RelayAccess = config.relay
         self.limits = RelayLimits(room.world, room.quota)
         self.authority = Authority()
+        self.signer = Signer()
         self.stopping = asyncio.Event()
         self.shut: Callable[[float], None] = lambda _seconds: None
         self._tokens = tokens
@@ -130,7 +132,15 @@ class Relay:
         received = (
             f"Received: from [127.0.0.1] by smtp-relay.gmail.com with {manner} id {world.new_id()};\r\n        {date}"
         )
-        return b"\r\n".join((received.encode(), headers.block(), b"", body))
+        return b"\r\n".join((received.encode(), *self._signature(headers, body), headers.block(), b"", body))
+
+    def _signature(self, headers: Headers, body: bytes) -> tuple[bytes, ...]:
+        """Google signs for the domain in From where its key is in the DNS; here it is for all domains of ours."""
+        domain = mailbox(headers.get("from") or "")[1].rpartition("@")[2].lower()
+        if domain not in self.room.world.domains:
+            return ()
+        moment = int(self.room.world.clock.seconds())
+        return (self.signer.signature(headers, body, domain=domain, moment=moment),)
 
 
 def _is_within(client: str, networks: tuple[str, ...]) -> bool:

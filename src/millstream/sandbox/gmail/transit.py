@@ -172,6 +172,10 @@ class Transit:
     def _hand_over(self, parcel: Parcel, address: str, *, too_large: bool) -> Message | None:
         """What becomes of a parcel for one recipient; the message, if it lies in a mailbox now."""
         account = self._world.recipient(address)
+        if account is None and (account := self._world.caught(address)) is not None:
+            # A routing rule changes the envelope and says so in a header.
+            parcel = replace(parcel, block=f"{notices.ORIGINAL_TO}: {address}\r\n".encode() + parcel.block)
+            address = account.address
         if account is None:
             refusal: notices.Verdict | None = notices.UNKNOWN_ADDRESS
         else:
@@ -191,7 +195,10 @@ class Transit:
             return None
         return self._take_in(parcel, account, address)
 
-    def _take_in(self, parcel: Parcel, account: Account, address: str) -> Message:
+    def _take_in(self, parcel: Parcel, account: Account, address: str) -> Message | None:
+        if self._world.config.drops_same_message_id and _is_twin(account, parcel):
+            self._world.dropped_twins += 1
+            return None
         message = self.deliver(account, parcel, address)
         condition = account.condition
         if condition.forwards_to:
@@ -283,10 +290,12 @@ class Transit:
         return account.find_thread(answered, headers.get("subject")) if answered else None
 
     def _bounce(self, parcel: Parcel, failed: str, verdict: notices.Verdict, *, arrived: float | None = None) -> None:
-        account = self._world.account(parcel.envelope_sender) if parcel.envelope_sender else None
+        sender = parcel.envelope_sender
+        account = (self._world.account(sender) or self._world.caught(sender)) if sender else None
         if account is None:
             return  # nobody to tell: an empty envelope sender, or a sender without a mailbox
         failure = notices.Failure(
+            sender,
             failed,
             verdict,
             parcel.block,
@@ -298,6 +307,12 @@ class Transit:
 
     def _later(self, act: notices.Act) -> None:
         self._world.later(self._world.config.notice_delay_seconds, act)
+
+
+def _is_twin(account: Account, parcel: Parcel) -> bool:
+    """Whether a mailbox got a message of this Message-ID already; what it sent itself is another matter."""
+    known = account.by_rfc822(find(parcel.block, "Message-ID") or "")
+    return known is not None and known.received
 
 
 def _named(name: str, address: str) -> str:

@@ -36,6 +36,7 @@ class World:
         self._random = Random(config.seed)  # noqa: S311  ids must repeat with the seed; nothing here is a secret
         self._last_id = 0
         self._timers: set[asyncio.TimerHandle] = set()
+        self.dropped_twins = 0
         self.clear()
 
     # Mailboxes
@@ -55,6 +56,11 @@ class World:
         if known is None and not self.is_local(home):
             known = self.create(home)
         return known
+
+    def caught(self, address: str) -> Account | None:
+        """The mailbox that takes what is for an unknown address of the domains, where a routing rule names one."""
+        catch_all = self.config.catch_all
+        return self.account(catch_all) if catch_all is not None and self.is_local(address) else None
 
     def is_local(self, address: str) -> bool:
         """Whether an address belongs to the organisation's domains."""
@@ -85,8 +91,11 @@ class World:
         self.agenda.clear()
         self.verdicts.clear()
         self.accounts.clear()
+        self.dropped_twins = 0
         for address in self.config.mailboxes:
             self.create(address)
+        if self.config.catch_all is not None:
+            self.create(self.config.catch_all)
 
     def _home(self, address: str) -> str:
         local_part, _, domain = address.strip().lower().rpartition("@")
