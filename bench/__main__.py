@@ -22,6 +22,7 @@ import intake_http
 import intake_smtp
 import next_step
 import reading
+import relay_ceiling
 import review
 import review_answer
 import review_corpus
@@ -47,6 +48,7 @@ def _measurements(wish: argparse.Namespace) -> dict[str, Callable[[], Coroutine[
     return {
         "throughput": lambda: throughput.measure(plan),
         "ceiling": lambda: ceiling.measure(ceiling.Plan()),
+        "relay.ceiling": lambda: relay_ceiling.measure(relay_ceiling.Plan(period=wish.relay_period)),
         "scale": lambda: scale.measure(scale.Plan(communications=wish.communications)),
         "composition": _composition,
         "intake.folder": lambda: intake_folder.measure(
@@ -85,7 +87,8 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         help="throughput, ceiling, scale, composition, intake.{folder,http,smtp}, "
-        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, review.{corpus,sweep,answer}",
+        "mailbox.{classify,first_sync,push,idle}, exstream.next_step, "
+        "review.{corpus,sweep,answer}, relay.ceiling",
     )
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs of throughput; the median counts")
     parser.add_argument("--messages", type=int, default=usual.messages, help="messages in a run of throughput")
@@ -95,6 +98,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=intake_folder.Plan().customers, help="in intake.folder")
     parser.add_argument("--distinct-pdfs", action="store_true", help="in intake.folder; else hard links to a hundred")
     parser.add_argument("--letters", type=int, default=reading.Plan().letters, help="in mailbox.first_sync")
+    parser.add_argument("--relay-period", default=relay_ceiling.Plan().period, help="the limit in relay.ceiling")
     wish = parser.parse_args()
     unknown = set(wish.names) - _measurements(wish).keys()
     if unknown:

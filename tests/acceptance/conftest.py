@@ -26,9 +26,10 @@ def sandbox(durable_folder: Path) -> Iterator[dict[str, Any]]:
     settings = durable_folder / "sandbox.toml"
     names = ", ".join(f'"{mailbox}"' for mailbox in MAILBOXES)
     settings.write_text(f'limits = "none"\nconcurrency_per_user = 50\nmailboxes = [{names}]\n', "utf-8")
+    doors = ("--pubsub-port", "0", "--smtp-port", "0")
     with (durable_folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [*_MILLSTREAM, "sandbox", "gmail", "--settings", str(settings), "--pubsub-port", "0", "--json"],
+            [*_MILLSTREAM, "sandbox", "gmail", "--settings", str(settings), *doors, "--json"],
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
@@ -50,6 +51,12 @@ def sandbox_url(sandbox: dict[str, Any]) -> str:
 def pubsub_port(sandbox: dict[str, Any]) -> int:
     """Where its Pub/Sub takes gRPC."""
     return int(sandbox["pubsub_port"])
+
+
+@pytest.fixture(scope="session")
+def smtp_port(sandbox: dict[str, Any]) -> int:
+    """Where its relay listens."""
+    return int(sandbox["smtp_port"])
 
 
 @pytest.fixture

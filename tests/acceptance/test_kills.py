@@ -5,8 +5,8 @@ import signal
 import pytest
 from acceptance_stage import START, Stage, one_each
 
-from millstream.communication.model import Mode
-from millstream.delivery.options import Point
+from millstream.communication.model import Mode, Road
+from millstream.delivery.options import Point, points_of
 
 COUNT = 30
 
@@ -17,7 +17,7 @@ async def dies(stage: Stage, point: Point) -> None:
     assert await worker.end(START) == -signal.SIGKILL, worker.said
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", points_of(Road.API))
 async def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, eventually, point: Point) -> None:
     addresses = await stage.submit(COUNT)
     if point is Point.IN_SETTLE:  # there is something to settle only after another death

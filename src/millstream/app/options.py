@@ -82,6 +82,41 @@ def token_source(settings: Settings) -> TokenSource:
             return ServiceAccountTokens(ServiceAccountKey.from_file(gmail.key_file), options, scopes(settings))
 
 
+class NoTokens:
+    """Stands for the tokens of an installation that needs none: what it lacks is told where one is asked for."""
+
+    def __init__(self, lacking: BadCredentials) -> None:
+        self._lacking = lacking
+
+    async def token(self, mailbox: str) -> str:
+        """There is none.
+
+        Raises:
+            BadCredentials: always.
+        """
+        raise BadCredentials(Call("token", mailbox), text=self._lacking.text)
+
+    def invalidate(self, mailbox: str, token: str | None = None) -> None:
+        """There is none."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def token_source_where_needed(settings: Settings, *, needed: bool) -> TokenSource:
+    """Where access tokens come from; who sends by the relay alone and reads nothing needs no key of Google's.
+
+    Raises:
+        BadCredentials: they are needed, and what this kind of auth needs is not set or cannot be read.
+    """
+    try:
+        return token_source(settings)
+    except BadCredentials as lacking:
+        if needed:
+            raise
+        return NoTokens(lacking)
+
+
 def delivery_options(settings: Settings) -> DeliveryOptions:
     """How lanes behave."""
     delivery, senders = settings.delivery, settings.senders

@@ -84,6 +84,8 @@ def relay_rules(settings: Settings) -> RelayRules | None:
         probe_for=delivery.probe_for_seconds,
         again_after=relay.again_after_seconds,
         most_again=relay.most_again,
+        most_tries=delivery.most_tries,
+        registered=relay.registered,
         per_lane=relay.per_lane,
         recheck=delivery.recheck_seconds,
         day_park=delivery.sending_park_seconds,

@@ -6,25 +6,31 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from millstream.app.answers import listeners
 from millstream.app.house import House, open_house
 from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
-from millstream.app.options import delivery_options, gmail_options, token_source
-from millstream.app.reading import reading
+from millstream.app.options import delivery_options, gmail_options, token_source_where_needed
+from millstream.app.reading import mailboxes, reading
+from millstream.app.relay import relay_options, relay_rules, relay_users
 from millstream.app.reviewing import reviewing
 from millstream.app.steps import exstream_side
 from millstream.audit.blocks import TICK as BLOCKS_TICK
 from millstream.audit.blocks import Blocks
+from millstream.communication.model import Road
 from millstream.config import Settings
 from millstream.delivery.board import RunBoard
 from millstream.delivery.holding import Tools
 from millstream.delivery.lane import Lane
 from millstream.delivery.ledger import Ledger
-from millstream.delivery.options import Point
+from millstream.delivery.model import lane_road
+from millstream.delivery.options import DeliveryOptions, Point
+from millstream.delivery.organisation import Organisation
 from millstream.drill import Drill
 from millstream.gmail import Gmail
+from millstream.gmail.relay.transport import SmtpRelay
 from millstream.intake.consignment import Kind
 from millstream.intake.smtp import open_messages
 from millstream.log import get_logger
@@ -42,6 +48,8 @@ _DUE_EVERY = 0.5
 _CANCEL_EVERY = 0.5
 _DAY_EVERY = 30.0
 _EVENTS_EVERY = 0.25
+_SPILL_EVERY = 2.0
+_FORGET_EVERY = 600.0
 _LAST_PATIENCE = 10.0
 """How long a worker that was asked to stop waits for a database that is away: what it knows is settled by evidence."""
 
@@ -58,7 +66,7 @@ async def run_worker(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopping.set)
     async with open_house(settings) as house:
-        await house.lanes.register(settings.senders.pools, retire=True)
+        await house.lanes.register(settings.senders.pools, relay=relay_users(settings), retire=True)
         await work(house, stopping)
 
 
@@ -90,9 +98,9 @@ async def work(house: House, stopping: asyncio.Event) -> None:
             assert isinstance(board, RunBoard)  # noqa: S101  lane_tools makes it
 
             async def defer_due() -> None:
-                if not board.project_open:
-                    return
                 due = await house.lanes.due(stalled_after=options.stalled_after)
+                if not board.project_open:  # the day of the API's units; the relay costs none
+                    due = [each for each in due if lane_road(each) is Road.RELAY]
                 # Together: a lane that starts a second later has lost a second of its rate.
                 await asyncio.gather(
                     *(engine.defer(LANE_JOB, lock=f"lane:{mailbox}", mailbox=mailbox) for mailbox in due)
@@ -111,6 +119,7 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                 *doors,
                 *exstream,
                 *reviews.sweeps,
+                *_relay_sweeps(house, tools),
             ]
             beside = [asyncio.create_task(_stop_waiting(house, stopping)), asyncio.create_task(reads.run(stopping))]
             try:
@@ -120,6 +129,16 @@ async def work(house: House, stopping: asyncio.Event) -> None:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
         log.info("worker.stopped")
+
+
+def _relay_sweeps(house: House, tools: Tools) -> list[Sweep]:
+    """What the relay road needs beside its lanes."""
+    if tools.organisation is None:
+        return []
+    return [
+        Sweep("spill", _SPILL_EVERY, house.lanes.spill),
+        Sweep("relay_grants", _FORGET_EVERY, tools.organisation.forget),
+    ]
 
 
 async def _stop_waiting(house: House, stopping: asyncio.Event) -> None:
@@ -143,7 +162,7 @@ async def _stop_waiting(house: House, stopping: asyncio.Event) -> None:
 async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Tools]:
     """What the lanes of one process share: the group-commit writer, the connection to Gmail, the board of runs."""
     settings = house.settings
-    options = delivery_options(settings)
+    options = replace(delivery_options(settings), relay=relay_rules(settings))
     board = RunBoard(house.lanes, options.limits)
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(
@@ -153,7 +172,10 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
                 give_up_after=settings.database.patience_seconds,
             )
         )
-        gmail = await stack.enter_async_context(Gmail(gmail_options(settings), token_source(settings)))
+        reads = bool(mailboxes(settings)) or settings.relay.sent_copies
+        tokens = token_source_where_needed(settings, needed=reads or any(settings.senders.pools.values()))
+        gmail = await stack.enter_async_context(Gmail(gmail_options(settings), tokens))
+        relay, organisation = await _relay(stack, house, options)
         await board.refresh()
         yield Tools(
             store=house.lanes,
@@ -164,4 +186,22 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
             options=options,
             drill=Drill(options.drill, Point),
             stopping=stopping.is_set,
+            relay=relay,
+            organisation=organisation,
+            slots=asyncio.Semaphore(settings.relay.connections),
         )
+
+
+async def _relay(
+    stack: AsyncExitStack, house: House, options: DeliveryOptions
+) -> tuple[SmtpRelay | None, Organisation | None]:
+    """The relay's connections and the organisation's permissions, which end in order with this process."""
+    wanted = relay_options(house.settings)
+    if wanted is None:
+        return None, None
+    patience = house.settings.database.patience_seconds
+    organisation = Organisation(house.pool, options.limits, patience=patience, wait=options.stalled_after / 2)
+    stack.push_async_callback(organisation.give_back)
+    relay = SmtpRelay(wanted)
+    stack.push_async_callback(relay.close)
+    return relay, organisation

@@ -87,15 +87,20 @@ class Carrier:
         if drafted.delivery.disposition is Disposition.SENDING:
             await self._send(drafted, None)
 
+    def _message_id(self, parcel: Parcel) -> str | None:  # noqa: ARG002  other roads ask for it
+        """A Message-ID of our own, where the road keeps it; Gmail's API replaces it."""
+        return None
+
     async def _write(self, parcel: Parcel) -> bytes | None:
         """The letter, or None where it cannot be written or sent; then the delivery is held with the reason."""
         lane = self._lane
         try:
             raw = await write_letter(
                 parcel,
-                mailbox=lane.grip.mailbox,
+                mailbox=lane.address,
                 options=lane.options,
                 documents=lane.tools.documents,
+                message_id=self._message_id(parcel),
             )
         except (MimeError, NoAnswerPage) as error:
             await self._hold(parcel, "bad_content", str(error))
@@ -104,9 +109,7 @@ class Carrier:
             await self._hold(parcel, "missing_document", str(error))
             return None
         except DocumentStoreError as error:  # the store is away, not the document
-            due = _now() + backoff(parcel.delivery.tries)
-            after = parcel.delivery.kept(due_at=due, reason="store_away", detail=str(error))
-            await self._record(parcel, after, Attempt(Kind.RELEASE, "store_away", Effect.NO))
+            await self._store_away(parcel, error)
             return None
         limit = lane.options.limits.max_message_bytes
         if len(raw) > limit:
@@ -121,6 +124,11 @@ class Carrier:
             await self._free(parcel, "upload_budget")
             return None
         return raw
+
+    async def _store_away(self, parcel: Parcel, error: DocumentStoreError) -> None:
+        due = _now() + backoff(parcel.delivery.tries)
+        after = parcel.delivery.kept(due_at=due, reason="store_away", detail=str(error))
+        await self._record(parcel, after, Attempt(Kind.RELEASE, "store_away", Effect.NO))
 
     async def _draft(self, parcel: Parcel, raw: bytes) -> Parcel | None:
         lane, before = self._lane, parcel.delivery

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from millstream.communication.model import Mode, RunState
+from millstream.communication.model import Mode, Road, RunState
 from millstream.delivery.ledger import Grip, Ledger
 from millstream.delivery.meter import LaneMeter
 from millstream.delivery.model import Attempt, Delivery
-from millstream.delivery.options import UNREACHABLE, DeliveryOptions, Point
+from millstream.delivery.options import UNREACHABLE, DeliveryOptions, Point, RelayRules
+from millstream.delivery.organisation import Organisation
 from millstream.delivery.parcel import Documents
 from millstream.delivery.policy import Lane as LaneAct
 from millstream.delivery.policy import Verdict
+from millstream.delivery.relay_meter import RelayMeter
 from millstream.delivery.store import LaneRow, LaneStore, Pulse
 from millstream.delivery.transport import DirectTransport, DraftTransport, Transport
 from millstream.drill import Drill
 from millstream.gmail.client import Gmail, MailboxClient
+from millstream.gmail.relay import Relay
 from millstream.log import get_logger
 
 log = get_logger(__name__)
@@ -40,6 +44,14 @@ class Board(Protocol):
         ...
 
 
+class Bounces(Protocol):
+    """Where bounces of a message go."""
+
+    def sender_of(self, address: str, token: str) -> str:
+        """The envelope's sender for a delivery of this mailbox."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every lane of a process works with."""
@@ -52,6 +64,11 @@ class Tools:
     options: DeliveryOptions
     drill: Drill = field(default_factory=lambda: Drill(None, Point))
     stopping: Callable[[], bool] = lambda: False
+    relay: Relay | None = None
+    organisation: Organisation | None = None
+    slots: asyncio.Semaphore | None = None
+    """Connections to the relay: who has one is handed over to at once, while its permission is fresh."""
+    verp: Bounces | None = None
 
 
 class Holding:
@@ -65,21 +82,31 @@ class Holding:
         self.pool = row.pool
         self.history_id = row.history_id
         self.stale = False
-        self.width = tools.options.concurrency
+        self.road = row.road
+        self.rules = tools.options.relay or RelayRules()
+        self.most = self.rules.per_lane if row.road is Road.RELAY else tools.options.concurrency
+        """Deliveries under way at the same time, at most."""
+        self.width = self.most
         self._smooth = 0
         self._parking = 0
         self._heard_at = time.monotonic()
         self.own_drafts: set[str] = set()
         """Drafts made under this holding and not yet sent: nobody else can be sending them."""
-        self.meter = LaneMeter(tools.options, age_days=age_days, stopped=lambda: self.ending)
+        self.meter = self._meter(age_days)
         if row.resume_at is not None:
             self.meter.rest(row.resume_at)
-        calls = tools.gmail.mailbox(row.mailbox)
-        self.mail: MailboxClient = tools.gmail.mailbox(row.mailbox, self.meter)
+        self.address = row.address or row.mailbox
+        calls = tools.gmail.mailbox(self.address)
+        self.mail: MailboxClient = tools.gmail.mailbox(self.address, self.meter)
         self._transports: dict[Mode, Transport] = {
             Mode.DRAFT: DraftTransport(calls, self.mail),
             Mode.DIRECT: DirectTransport(calls, self.mail),
         }
+
+    def _meter(self, age_days: int) -> LaneMeter:
+        if self.road is Road.RELAY:
+            return RelayMeter(self.options, stopped=lambda: self.ending)
+        return LaneMeter(self.options, age_days=age_days, stopped=lambda: self.ending)
 
     @property
     def ending(self) -> bool:
@@ -89,7 +116,10 @@ class Holding:
     @property
     def sends(self) -> bool:
         """Whether this mailbox may send now."""
-        return self.row.state == "open" and not self.ending and self.tools.board.project_open
+        if self.row.state != "open" or self.ending:
+            return False
+        # The project's day is one of API units: what leaves by the relay costs none.
+        return self.tools.relay is not None if self.road is Road.RELAY else self.tools.board.project_open
 
     @property
     def reachable(self) -> bool:
@@ -140,8 +170,12 @@ class Holding:
             self.meter.rest(verdict.until)
             await self.beat()
         elif verdict.lane is LaneAct.SLOWER:
-            self.width = max(1, self.width - 1)
-            self._smooth = 0
+            self.slower()
+
+    def slower(self) -> None:
+        """One call fewer in flight."""
+        self.width = max(1, self.width - 1)
+        self._smooth = 0
 
     async def park(self, reason: str, until: datetime | None) -> None:
         """No more sends from this mailbox until a time; other lanes take what it holds."""
@@ -158,11 +192,13 @@ class Holding:
     def went_well(self) -> None:
         """After enough sends without complaint one more call in flight is allowed again."""
         self._smooth += 1
-        if self._smooth >= _WIDEN_AFTER and self.width < self.options.concurrency:
+        if self._smooth >= _WIDEN_AFTER and self.width < self.most:
             self.width += 1
             self._smooth = 0
 
     def strayed(self) -> None:
         """A draft may lie in the mailbox that no delivery knows; look for it after a while."""
+        if self.road is Road.RELAY:
+            return  # nothing is staged on this road
         due = datetime.now(UTC) + timedelta(seconds=self.options.stray_grace)
         self.row = replace(self.row, strays_at=due)

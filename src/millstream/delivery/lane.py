@@ -9,12 +9,14 @@ from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from millstream.communication.model import Road
 from millstream.delivery.carry import Carrier
 from millstream.delivery.errors import LaneResting, LaneStopped, StaleEpoch
 from millstream.delivery.holding import Holding, Tools
 from millstream.delivery.model import Attempt, Disposition, Kind
 from millstream.delivery.parcel import Parcel
 from millstream.delivery.policy import judge
+from millstream.delivery.relay_carry import RelayCarrier
 from millstream.delivery.watch import Watch
 from millstream.gmail.errors import Effect, GmailError, ScopeMissing
 from millstream.log import get_logger
@@ -31,7 +33,7 @@ class Lane:
 
     def __init__(self, holding: Holding) -> None:
         self._lane = holding
-        self._carrier = Carrier(holding)
+        self._carrier = RelayCarrier(holding) if holding.road is Road.RELAY else Carrier(holding)
         self._watch = Watch(holding)
         self._buffer: deque[Parcel] = deque()
         self._hand: set[int] = set()
@@ -90,11 +92,14 @@ class Lane:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep())
-            for number in range(self._lane.options.concurrency):
+            for number in range(self._lane.most):
                 group.create_task(self._serve(number))
 
     async def _begin(self) -> bool:
         """Whether the mailbox answers; where it does not, the lane does what the error asks for."""
+        if self._lane.road is Road.RELAY:
+            await self._begin_relay()
+            return True
         try:
             await self._watch.begin()
             await self._lane.beat()
@@ -102,6 +107,15 @@ class Lane:
             await self._complain(error)
             return False
         return True
+
+    async def _begin_relay(self) -> None:
+        """A relay's lane needs no mailbox; where copies lie in it, the place from which to look for them is noted."""
+        if self._lane.rules.sent_copies:
+            try:
+                await self._watch.begin()
+            except (GmailError, LaneResting) as error:
+                log.warning("lane.may_not_look", mailbox=self._lane.grip.mailbox, error=str(error))
+        await self._lane.beat()
 
     async def _complain(self, error: GmailError) -> None:
         """A look into the mailbox failed; nothing was sent by it."""
@@ -111,7 +125,10 @@ class Lane:
         await lane.obey(verdict)
 
     async def _keep(self) -> None:
-        """Heartbeats, and looks into the mailbox when they are due; ends when the lane is over."""
+        """Heartbeats, and looks into the mailbox when they are due; ends when the lane is over.
+
+        A lane that waits for answers is alive: nobody may take it over and settle what is under way.
+        """
         beat_at = 0.0
         while not self._over:
             if _clock() >= beat_at:
@@ -123,6 +140,11 @@ class Lane:
                 break
             await asyncio.sleep(_POLL)
         self._over = True
+        while self._hand and not self._lane.stale:
+            if _clock() >= beat_at:
+                beat_at = _clock() + self._lane.options.heartbeat
+                await self._alive()
+            await asyncio.sleep(_POLL)
 
     async def _alive(self) -> bool:
         try:

@@ -52,6 +52,11 @@ def lane_address(name: str) -> str:
     return name.removeprefix(_RELAY)
 
 
+def lane_road(name: str) -> Road:
+    """The road of a lane."""
+    return Road.RELAY if name.startswith(_RELAY) else Road.API
+
+
 class Kind(StrEnum):
     """What an attempt tried."""
 
@@ -138,6 +143,7 @@ class Delivery:
             uncertain_since=None,
             only_road=Road.RELAY,
             repeats=self.repeats + 1,
+            tries=0,
         )
 
     def accepted(
@@ -178,7 +184,10 @@ class Delivery:
         return self._move(D.DRAFTED)
 
     def freed(self, *, due_at: datetime, reason: str | None = None, detail: str | None = None) -> Delivery:
-        """Surely not sent and without a draft we would send: any lane may take it."""
+        """This try surely did not send it, and there is no draft that we would send: any lane may take it.
+
+        What may have been sent before keeps its Message-ID, and its road.
+        """
         return self._move(
             D.QUEUED,
             due_at=due_at,
@@ -189,7 +198,7 @@ class Delivery:
             draft_id=None,
             thread_id=None,
             message_id=None,
-            rfc822_id=None,
+            rfc822_id=self.rfc822_id if self.repeats else None,
             history_id=None,
             uncertain_since=None,
             accepted_at=None,
@@ -205,7 +214,8 @@ class Delivery:
 
     def cancelled(self) -> Delivery:
         """Its run was cancelled and nothing of it left."""
-        return self._stop(D.CANCELLED, "run_cancelled", "its run was cancelled before it left")
+        when = "was sent again; it may have been sent before" if self.repeats else "left"
+        return self._stop(D.CANCELLED, "run_cancelled", f"its run was cancelled before it {when}")
 
     def _stop(self, to: Disposition, reason: str, detail: str) -> Delivery:
         return self._move(

@@ -13,6 +13,10 @@ UNREACHABLE = ("token_dead", "mail_service_off", "forbidden")
 """Park reasons under which Gmail answers nothing for a mailbox, so that nothing of it can be settled."""
 
 
+OF_THE_DAY = ("day_budget", "relay_user_day", "relay_customer_day")
+"""Reasons of a relay's lane, or of the whole organisation, to rest until there is room in the day again."""
+
+
 class Point(StrEnum):
     """The points of the pipeline at which a process can die; for recovery drills."""
 
@@ -58,6 +62,10 @@ class RelayRules:
     again_after: float = 60.0
     most_again: int = 3
     """After so many lost replies of one message a person decides."""
+    most_tries: int = 12
+    """After so many tries that were the message's own trouble it is put aside as failed."""
+    registered: bool = True
+    """Whether the envelope's sender is a registered user, whose day counts."""
     per_lane: int = 8
     """Messages of one lane that are under way at the same time."""
     recheck: float = 600.0

@@ -15,6 +15,7 @@ from millstream.delivery.options import DeliveryOptions
 from millstream.mime.address import plus_address
 from millstream.mime.build import build
 from millstream.mime.letter import Attachment, Inline, Letter, Mailbox
+from millstream.storage.objects import Stored
 
 _COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "disposition")
 
@@ -24,6 +25,14 @@ class Documents(Protocol):
 
     async def get(self, sha256: str) -> bytes:
         """The bytes of one document."""
+        ...
+
+    async def put(self, content: bytes) -> Stored:
+        """Keep a document."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when all that was put is durable."""
         ...
 
 
@@ -90,8 +99,15 @@ def _recipient_of(row: Mapping[str, Any]) -> Recipient:
     return Recipient(address)
 
 
-async def write_letter(parcel: Parcel, *, mailbox: str, options: DeliveryOptions, documents: Documents) -> bytes:
-    """The message as it goes up.
+async def write_letter(
+    parcel: Parcel,
+    *,
+    mailbox: str,
+    options: DeliveryOptions,
+    documents: Documents,
+    message_id: str | None = None,
+) -> bytes:
+    """The message as it goes up; `message_id` with its angle brackets, where the road keeps it.
 
     Raises:
         DocumentMissing: a document is not in the store.
@@ -125,6 +141,7 @@ async def write_letter(parcel: Parcel, *, mailbox: str, options: DeliveryOptions
         stream=parcel.stream,
         locale=parcel.locale,
         unsubscribe=parcel.policy.unsubscribe,
+        message_id=message_id,
         headers=_conversation(hints),
     )
     return build(letter)

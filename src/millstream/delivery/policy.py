@@ -29,6 +29,7 @@ class Lane(StrEnum):
     SLOWER = "slower"  # one call fewer in flight
     REST = "rest"  # no call before a time
     PARK = "park"  # no send until a time; other lanes take its work
+    ORGANISATION = "organisation"  # no send by the relay until a time, by any lane of any worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,9 @@ UPDATE lane SET pool = '' WHERE mailbox <> ALL(:mailboxes) AND pool <> '';
 
 -- name: take_lane<!
 -- Take a lane over: the epoch rises, and whoever held it before writes nothing any more. A holder that did not leave in
--- order may have left a draft that nobody knows. A park that is over is over.
+-- order may have left a draft that nobody knows; the relay knows no drafts. A park that is over is over.
 UPDATE lane SET epoch = epoch + 1, holder = :holder, heartbeat_at = now(),
-    strays_at = CASE WHEN holder IS NOT NULL THEN now() ELSE strays_at END,
+    strays_at = CASE WHEN holder IS NOT NULL AND road = 'api' THEN now() ELSE strays_at END,
     state = CASE WHEN state = 'parked' AND until <= now() THEN 'open' ELSE state END,
     reason = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE reason END,
     until = CASE WHEN state = 'parked' AND until <= now() THEN NULL ELSE until END
@@ -70,7 +70,8 @@ UPDATE lane SET holder = NULL, heartbeat_at = NULL, width = 0 WHERE mailbox = :m
 UPDATE lane SET heartbeat_at = now(), width = :width, strays_at = :strays_at, resume_at = :resume_at
 WHERE mailbox = :mailbox AND epoch = :epoch
 RETURNING state, reason, until,
-    (SELECT count(*) FROM lane WHERE heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running,
+    (SELECT count(*) FROM lane o WHERE o.road = lane.road
+        AND o.heartbeat_at > now() - make_interval(secs => :stalled_after)) AS running,
     CASE WHEN EXISTS (SELECT 1 FROM mailbox m WHERE m.address = :mailbox AND m.due_at IS NOT NULL) THEN
         (SELECT greatest(:beside, coalesce(sum(units) FILTER (WHERE NOT ahead AND at > now() - interval '1 minute'), 0))
                 + coalesce(sum(units) FILTER (WHERE ahead), 0)
@@ -107,8 +108,8 @@ FROM changed;
 
 -- name: list_lanes
 -- Every lane with what it holds.
-SELECT l.mailbox, l.pool, l.state, l.reason, l.until, l.resume_at, l.epoch, l.holder, l.heartbeat_at,
-       l.strays_at, l.width,
+SELECT l.mailbox, l.road, l.address, l.pool, l.state, l.reason, l.until, l.resume_at, l.epoch, l.holder,
+       l.heartbeat_at, l.strays_at, l.width,
        (SELECT count(*) FROM delivery d WHERE d.mailbox = l.mailbox
           AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')) AS bound,
        (SELECT count(*) FROM attempt a WHERE a.mailbox = l.mailbox AND a.kind = 'send' AND a.effect <> 'no'
@@ -121,8 +122,14 @@ FROM lane l ORDER BY l.mailbox;
 -- Lanes that have something to see to and no process that sees to it. A parked or paused lane still settles what it
 -- sent; an unreachable one (dead token) is left alone until its park is over.
 WITH work AS MATERIALIZED (
-    SELECT DISTINCT r.pool FROM claimable_run r WHERE EXISTS (
+    SELECT DISTINCT r.pool, road FROM claimable_run r CROSS JOIN LATERAL unnest(r.roads) AS road
+    WHERE EXISTS (
         SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
+          AND d.only_road IS NULL
+          AND d.due_at <= now() AND (d.only_from IS NULL OR d.due_at < now() - interval '1 hour'))
+      OR EXISTS (
+        SELECT 1 FROM delivery d WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL
+          AND d.only_road = road
           AND d.due_at <= now() AND (d.only_from IS NULL OR d.due_at < now() - interval '1 hour'))
 )
 SELECT l.mailbox FROM (
@@ -131,11 +138,12 @@ WHERE (l.heartbeat_at IS NULL OR l.heartbeat_at < now() - make_interval(secs => 
   AND (l.resume_at IS NULL OR l.resume_at <= now())
   AND NOT (l.state_now = 'parked' AND l.reason = ANY(:unreachable))
   AND (l.strays_at <= now()
-    OR (l.state_now = 'open' AND l.pool IN (SELECT pool FROM work))
+    OR (l.state_now = 'open' AND (l.pool, l.road) IN (SELECT pool, road FROM work))
     OR (l.state_now = 'open' AND EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
-        WHERE d.only_from = l.mailbox AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
-          AND r.state = 'open' AND r.pool = l.pool))
+        WHERE d.only_from = l.address AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
+          AND r.state = 'open' AND r.pool = l.pool AND l.road = ANY(r.roads)
+          AND (d.only_road IS NULL OR d.only_road = l.road)))
     OR EXISTS (
         SELECT 1 FROM delivery d JOIN run r ON r.id = d.run_id
         WHERE d.mailbox = l.mailbox AND d.disposition IN ('queued', 'drafted', 'sending', 'uncertain')
@@ -162,13 +170,24 @@ ORDER BY d.due_at, d.id LIMIT :most;
 -- name: claim
 -- Late binding: whatever is next in the pool's open runs becomes this lane's. What goes to an address that was
 -- suppressed since it came in is held instead. What belongs to a thread waits an hour for the mailbox that has the thread.
+-- What may leave by any road of its run and what is bound to this one are two walks through two indexes.
 WITH next AS (
     SELECT q.id FROM claimable_run r CROSS JOIN LATERAL (
-        SELECT d.id FROM delivery d
-        WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.due_at <= now()
-          AND (d.only_from IS NULL OR d.only_from = :mailbox OR d.due_at < now() - interval '1 hour')
-        ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) q
-    WHERE r.pool = :pool
+        SELECT id FROM (
+            SELECT d.id FROM delivery d
+            WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.only_road IS NULL
+              AND d.due_at <= now()
+              AND (d.only_from IS NULL OR d.only_from = :address OR d.due_at < now() - interval '1 hour')
+            ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) either
+        UNION ALL
+        SELECT id FROM (
+            SELECT d.id FROM delivery d
+            WHERE d.run_id = r.id AND d.disposition = 'queued' AND d.mailbox IS NULL AND d.only_road = :road
+              AND d.due_at <= now()
+              AND (d.only_from IS NULL OR d.only_from = :address OR d.due_at < now() - interval '1 hour')
+            ORDER BY d.id LIMIT :most FOR UPDATE SKIP LOCKED) bound
+        ORDER BY id LIMIT :most) q
+    WHERE r.pool = :pool AND :road = ANY(r.roads)
     LIMIT :most
 ), fence AS MATERIALIZED (
     SELECT mailbox, epoch FROM lane WHERE mailbox = :mailbox AND epoch = :epoch AND state = 'open' FOR SHARE
@@ -226,7 +245,9 @@ WITH doomed AS (
     LIMIT :most FOR UPDATE OF d SKIP LOCKED
 ), cancelled AS (
     UPDATE delivery d SET disposition = 'cancelled', reason = 'run_cancelled', due_at = NULL,
-        detail = 'its run was cancelled before it left', version = version + 1, changed_at = now()
+        detail = CASE WHEN repeats > 0 THEN 'its run was cancelled before it was sent again; it may have been sent before'
+            ELSE 'its run was cancelled before it left' END,
+        version = version + 1, changed_at = now()
     FROM doomed WHERE d.id = doomed.id RETURNING d.token
 )
 SELECT count(*) AS cancelled, audit_append(json_agg(json_build_object('actor', 'sweep', 'kind', 'delivery.cancelled',
@@ -241,7 +262,8 @@ WITH settled AS (
         mailbox = CASE WHEN :disposition = 'accepted' THEN mailbox END,
         epoch = CASE WHEN :disposition = 'accepted' THEN epoch END,
         draft_id = NULL,
-        rfc822_id = NULL,
+        -- Sent again by the relay it has the same Message-ID, so that a recipient who has it already drops it.
+        rfc822_id = CASE WHEN starts_with(mailbox, 'relay:') OR repeats > 0 THEN rfc822_id END,
         message_id = CASE WHEN :disposition = 'accepted' THEN coalesce(message_id, 'by-person:' || token) END,
         accepted_at = CASE WHEN :disposition = 'accepted' THEN now() END,
         uncertain_since = NULL, version = version + 1, changed_at = now()
@@ -266,6 +288,26 @@ SELECT count(*) AS freed, audit_append(json_agg(json_build_object('actor', :acto
 -- name: closed_runs
 -- Runs that let nothing leave now.
 SELECT id, state FROM run WHERE state <> 'open';
+
+-- name: spill_runs<!
+-- Runs that leave by the relay and may finish by the API do so where the relay's day has no room any more: no lane of the
+-- pool's relay may send, and one of them rests for its day; or the organisation's day is spent. Never taken back.
+WITH spent AS MATERIALIZED (
+    SELECT l.pool FROM lane l WHERE l.road = 'relay' AND l.pool <> ''
+    GROUP BY l.pool
+    HAVING bool_and(l.state = 'paused' OR (l.state = 'parked' AND (l.until IS NULL OR l.until > now())))
+       AND bool_or(l.state = 'parked' AND l.reason = ANY(:of_the_day))
+), spilled AS (
+    UPDATE run SET roads = roads || ARRAY['api'], changed_at = now()
+    WHERE state = 'open' AND policy ->> 'road' = 'relay_then_api' AND NOT roads @> ARRAY['api']
+      AND (pool IN (SELECT pool FROM spent)
+        OR EXISTS (SELECT 1 FROM relay_organisation o WHERE o.rests_until > now() AND o.reason = ANY(:of_the_day)))
+      AND EXISTS (SELECT 1 FROM delivery d WHERE d.run_id = run.id AND d.disposition = 'queued'
+                    AND d.mailbox IS NULL AND d.only_road IS NULL)
+    RETURNING key
+)
+SELECT count(*) AS spilled, audit_append(json_agg(json_build_object('actor', 'sweep', 'kind', 'run.spilled',
+    'subject', 'run:' || key, 'payload', '{"road":"api"}'::json))) FROM spilled;
 
 -- name: free_queued<!
 -- What a lane holds without a draft goes back to the pool: it was never sent.

@@ -10,8 +10,8 @@ from typing import Any
 from millstream.communication.model import Road, RunState
 from millstream.delivery.errors import StaleEpoch, UnknownDelivery, UnknownMailbox
 from millstream.delivery.ledger import Grip, queries
-from millstream.delivery.model import Delivery, lane_name
-from millstream.delivery.options import UNREACHABLE
+from millstream.delivery.model import Delivery, lane_address, lane_name, lane_road
+from millstream.delivery.options import OF_THE_DAY, UNREACHABLE
 from millstream.delivery.parcel import Parcel, delivery_of, parcel_of
 from millstream.storage.pool import Connection, Pool, persist
 from millstream.storage.statements import Statements
@@ -149,9 +149,17 @@ class LaneStore(Statements):
         return [parcel_of(row) for row in rows]
 
     async def claim(self, grip: Grip, *, pool: str, most: int) -> list[Parcel]:
-        """Take what is next in the pool."""
+        """Take what is next in the pool and may leave by the lane's road."""
         rows = await self._all(
-            queries.claim.sql, {"mailbox": grip.mailbox, "epoch": grip.epoch, "pool": pool, "most": most}
+            queries.claim.sql,
+            {
+                "mailbox": grip.mailbox,
+                "address": lane_address(grip.mailbox),
+                "road": lane_road(grip.mailbox),
+                "epoch": grip.epoch,
+                "pool": pool,
+                "most": most,
+            },
         )
         return [parcel_of(row) for row in rows]
 
@@ -189,6 +197,11 @@ class LaneStore(Statements):
         """Cancel deliveries of cancelled runs that no lane holds; answers how many."""
         row = await self._one(queries.cancel_queued.sql, {"most": most})
         return int(row["cancelled"]) if row else 0
+
+    async def spill(self) -> int:
+        """Let runs whose relay has no room today finish by the API, where they may; answers how many began to."""
+        row = await self._one(queries.spill_runs.sql, {"of_the_day": list(OF_THE_DAY)})
+        return int(row["spilled"]) if row else 0
 
     async def lanes(self) -> list[dict[str, Any]]:
         """Every lane with what it holds."""
