@@ -9,6 +9,7 @@ from millstream.app.options import token_source
 from millstream.app.roads import relay_on, relay_users, road_defaults, road_rules, router
 from millstream.config import Settings
 from millstream.delivery.options import RelayRules
+from millstream.delivery.verp import Verp
 from millstream.gmail.relay import Login, Relay, RelayOptions
 from millstream.gmail.relay.transport import SmtpRelay
 
@@ -23,6 +24,7 @@ __all__ = [
     "road_defaults",
     "road_rules",
     "router",
+    "verp",
 ]
 
 KEY_FILE: Final = "relay.key"
@@ -103,3 +105,12 @@ def bounce_secret(settings: Settings) -> bytes:
         return given.get_secret_value().encode()
     lost = "bounces of what was sent are known by it."
     return kept_key(settings.folder / KEY_FILE, setting="relay.bounce_secret", fewest=FEWEST, lost=lost)
+
+
+def verp(settings: Settings) -> Verp | None:
+    """Makes the envelope senders of what leaves by the relay, and knows its own; None where there is no relay.
+
+    Raises:
+        ConfigError: the secret can be neither read nor made.
+    """
+    return Verp(bounce_secret(settings), settings.relay.bounce_address) if relay_on(settings) else None
