@@ -73,7 +73,7 @@ def policy_book(settings: Settings) -> PolicyBook:
     site = Site(
         pages=review.base_url is not None,
         sign_in=review.oidc_issuer is not None,
-        markup=review.markup,
+        markup=review.markup or review.amp,
         languages=review.languages,
     )
     book = load(review.policies, site)
