@@ -221,7 +221,6 @@ async def test_the_doctor_warns_of_a_greeting_that_google_refuses_and_of_one_day
 
 
 def test_a_relay_that_cannot_be_reached_is_told_and_fails(call, relay) -> None:
-    pytest.importorskip("millstream.gmail.relay.transport", reason="the transport comes with another package")
     answered = call("relay", "check")
     assert answered.code == 1
     assert "BAD  relay 127.0.0.1:1" in answered.out
