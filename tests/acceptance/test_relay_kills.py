@@ -4,6 +4,9 @@ import signal
 
 import pytest
 from acceptance_stage import START, Stage, one_each
+
+from millstream.communication.model import Road, Unclear
+from millstream.delivery.options import Point, points_of
 from relay_stage import (
     every_second_copy_is_listed,
     is_settled,
@@ -13,9 +16,6 @@ from relay_stage import (
     waiting,
     with_relay,
 )
-
-from millstream.communication.model import Road, Unclear
-from millstream.delivery.options import Point, points_of
 
 COUNT = 30
 POINTS = points_of(Road.RELAY)

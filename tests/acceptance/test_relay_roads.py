@@ -4,9 +4,9 @@ import signal
 
 import pytest
 from acceptance_stage import START, Stage, one_each
-from relay_stage import is_settled, submit_by, with_relay
 
 from millstream.communication.model import RoadChoice
+from relay_stage import is_settled, submit_by, with_relay
 
 
 async def parked(stage: Stage, reason: str) -> bool:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 from acceptance_stage import START, Stage
+
+from millstream.communication.model import Road, Unclear
+from millstream.delivery.options import Point, points_of
 from relay_stage import (
     every_second_copy_is_listed,
     is_settled,
@@ -14,9 +17,6 @@ from relay_stage import (
     waiting,
     with_relay,
 )
-
-from millstream.communication.model import Road, Unclear
-from millstream.delivery.options import Point, points_of
 
 FEW, MANY = 150, 1_000
 _HANG = 5.0

@@ -25,6 +25,7 @@ import orjson
 from millstream.demo.cdnow import data_file, driver_records, read_customers
 
 DOMAIN = "bank.example"
+KEY_FILE = "service-account.json"
 _STOP_PATIENCE = 30.0
 
 
@@ -156,19 +157,22 @@ class Arrived:
     customers: int
     duplicates: int
     missing: int
+    doubled: tuple[str, ...] = ()
+    """Addresses that have more than one."""
 
     @classmethod
     async def count(cls, sandbox: Sandbox, addresses: Sequence[str]) -> Arrived:
         """Count statements in every customer's mailbox."""
         counts = (await sandbox.get("counts"))["by_recipient"]
         each = [counts.get(address, 0) for address in addresses]
-        return cls(len(each), sum(max(0, got - 1) for got in each), sum(got == 0 for got in each))
+        doubled = tuple(address for address, got in zip(addresses, each, strict=True) if got > 1)
+        return cls(len(each), sum(max(0, got - 1) for got in each), sum(got == 0 for got in each), doubled)
 
 
 def write_settings(
-    folder: Path, cast: Cast, sandbox_url: str, key_file: Path, *, storm: bool, intake: str = ""
+    folder: Path, cast: Cast, sandbox_url: str, *, storm: bool, more: str = "", road: str = "api"
 ) -> Path:
-    """The configuration a user would write, pointed at the sandboxes; `intake` holds the sections of the open door."""
+    """The configuration a user would write, pointed at the sandboxes; `more` holds sections of doors and roads."""
     pool = ", ".join(f'"{mailbox}"' for mailbox in cast.mailboxes)
     # Shorter waits than in earnest, so that a person sees recovery happen; the rules are the same.
     patience = "call_seconds = 3\n" if storm else ""
@@ -179,7 +183,7 @@ folder = "{folder}"
 endpoint = "{sandbox_url}"
 token_url = "{sandbox_url}/token"
 auth = "service_account"
-key_file = "{key_file}"
+key_file = "{folder / KEY_FILE}"
 connections = 400
 {patience}
 [senders]
@@ -188,6 +192,7 @@ reply_to = "statements-01@{DOMAIN}"
 pools = {{ default = [{pool}], review = ["reviews@{DOMAIN}"] }}
 
 [delivery]
+road = "{road}"
 heartbeat_seconds = 1
 stalled_after_seconds = 4
 probe_floor_seconds = 1.5
@@ -198,7 +203,7 @@ recheck_seconds = 4
 poll_seconds = 3
 poll_sending_seconds = 1.5
 settle_seconds = 3
-{intake}"""
+{more}"""
     path = folder / "millstream.toml"
     path.write_text(text, encoding="utf-8")
     return path

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from millstream.app.doctor_doors import examine_doors, examine_exstream
+from millstream.app.doctor_relay import examine_relay
 from millstream.app.doctor_reviews import examine_reviews
 from millstream.app.finding import Finding
 from millstream.app.options import gmail_options, token_source
 from millstream.app.reading import mailboxes
+from millstream.app.relay import open_relay, relay_on
 from millstream.config import Settings
 from millstream.gmail import Gmail, GmailError, MailboxClient
 from millstream.storage.embedded import embedded
@@ -33,10 +35,21 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     async for finding in examine_reviews(settings):
         yield finding
+    async for finding in examine_relay(settings, open_relay):
+        yield finding
+    async for finding in _google(settings):
+        yield finding
+
+
+async def _google(settings: Settings) -> AsyncIterator[Finding]:
+    """Credentials, and every mailbox that is used through the API."""
     senders = [mailbox for pool in settings.senders.pools.values() for mailbox in pool]
-    if not senders:
-        yield Finding("senders", ok=False, detail="no sender mailbox is set; add senders.pools to the configuration")
-        return
+    read = mailboxes(settings).keys()
+    if not senders and not (relay_on(settings) and read):
+        if not relay_on(settings):
+            detail = "no sender mailbox is set; add senders.pools to the configuration"
+            yield Finding("senders", ok=False, detail=detail)
+        return  # by the relay alone, and nothing is read: no credentials of the API are needed
     try:
         tokens = token_source(settings)
     except GmailError as error:
@@ -45,9 +58,9 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async with Gmail(gmail_options(settings), tokens) as gmail:
         for address in senders:
             yield await _mailbox(gmail.mailbox(address), settings)
-        for address in sorted(mailboxes(settings).keys() - set(senders)):
+        for address in sorted(read - set(senders)):
             yield await _inbox(gmail.mailbox(address))
-    if settings.senders.reply_to and settings.senders.reply_to.lower() not in mailboxes(settings):
+    if settings.senders.reply_to and settings.senders.reply_to.lower() not in read:
         detail = f"replies go to {settings.senders.reply_to}, which is not read; name its mailbox in mailbox.shared"
         yield Finding("replies", ok=False, detail=detail)
 

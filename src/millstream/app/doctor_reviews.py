@@ -10,8 +10,9 @@ import orjson
 from psycopg.rows import dict_row
 
 from millstream.app.finding import Finding
-from millstream.app.review import KEY_FILE, policy_book, reviews_on
+from millstream.app.review import KEY_FILE, policy_book, review_road, reviews_on
 from millstream.app.review_replies import asking_by_mail, deaf, reply_places
+from millstream.app.roads import relay_users
 from millstream.composer.notice import review_notices
 from millstream.config import ConfigError, Settings
 from millstream.review.errors import BadPolicy
@@ -118,14 +119,14 @@ def _people(book: PolicyBook, names: list[str]) -> set[str]:
 
 def _pool(settings: Settings) -> Finding:
     check, pool = "review pool", settings.review.pool
-    mailbox = settings.senders.pools.get(pool, ())
+    mailbox = relay_users(settings).get(pool) or settings.senders.pools.get(pool, ())
     if not mailbox:
-        detail = f"{pool!r} has no mailbox; name one in senders.pools, or another pool in review.pool"
+        detail = f"{pool!r} has no mailbox; name one in senders.pools or relay.users, or another pool in review.pool"
         return Finding(check, ok=False, detail=detail)
     if pool in {"default", settings.intake.pool}:
         detail = f"{pool!r} also carries runs, so questions wait behind them; make a pool that only reviews use"
         return Finding(check, ok=False, detail=detail)
-    return Finding(check, ok=True, detail=f"{pool!r} asks from {_some(list(mailbox))}")
+    return Finding(check, ok=True, detail=f"{pool!r} asks from {_some(list(mailbox))}, by the {review_road(settings)}")
 
 
 def _replies(settings: Settings, book: PolicyBook) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from millstream.app.roads import road_defaults, router
 from millstream.communication.store import RunStore
 from millstream.config import Settings
 from millstream.delivery.store import LaneStore
@@ -48,7 +49,7 @@ async def open_house(settings: Settings, *, migrated: bool = True) -> AsyncItera
             settings=settings,
             database_url=url,
             pool=pool,
-            runs=RunStore(pool),
+            runs=RunStore(pool, settle=road_defaults(settings), route=router(settings)),
             lanes=LaneStore(pool, patience=settings.database.patience_seconds),
             mailboxes=MailboxStore(pool, patience=settings.database.patience_seconds),
             documents=open_store(settings.documents_url),

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from millstream.app.house import House
 from millstream.app.reading_options import hint_source, push_options, reading_options
+from millstream.app.relay import verp
 from millstream.config import Settings
 from millstream.delivery import mapping
 from millstream.delivery.verp import Verp, first_token
@@ -91,7 +92,7 @@ async def reading(house: House, gmail: Gmail) -> AsyncIterator[Reading]:
     await store.register(mailboxes(settings))
     tools = Tools(
         store=store,
-        find=Finder(house.pool),
+        find=Finder(house.pool, verp(house.settings)),
         documents=house.documents,
         options=options,
         drill=Drill(options.drill, Point),

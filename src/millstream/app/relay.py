@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from typing import Final
 
+from millstream.app.keys import kept_key
 from millstream.app.options import token_source
-from millstream.communication.model import Policy, Road, RoadChoice, Unclear
-from millstream.communication.roads import DEFAULT_RULES, RoadRule
+from millstream.app.roads import relay_on, relay_users, road_defaults, road_rules, router
 from millstream.config import Settings
 from millstream.delivery.options import RelayRules
-from millstream.gmail.relay import Login, RelayOptions
+from millstream.delivery.verp import Verp
+from millstream.gmail.relay import Login, Relay, RelayOptions
+from millstream.gmail.relay.transport import SmtpRelay
 
+__all__ = [
+    "KEY_FILE",
+    "bounce_secret",
+    "open_relay",
+    "relay_on",
+    "relay_options",
+    "relay_rules",
+    "relay_users",
+    "road_defaults",
+    "road_rules",
+    "router",
+    "verp",
+]
 
-def relay_on(settings: Settings) -> bool:
-    """Whether anything may leave by the relay."""
-    return settings.relay.host is not None
+KEY_FILE: Final = "relay.key"
+FEWEST: Final = 32
 
 
 def relay_options(settings: Settings) -> RelayOptions | None:
@@ -41,6 +54,11 @@ def relay_options(settings: Settings) -> RelayOptions | None:
         command_seconds=relay.command_seconds,
         reply_seconds=relay.reply_seconds,
     )
+
+
+def open_relay(options: RelayOptions) -> Relay:
+    """The relay over the network; no connection is made yet."""
+    return SmtpRelay(options)
 
 
 def _login(settings: Settings) -> Login | None:
@@ -76,40 +94,23 @@ def relay_rules(settings: Settings) -> RelayRules | None:
     )
 
 
-def relay_users(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """The relay's users by pool; none where there is no relay."""
-    return settings.relay.users if relay_on(settings) else {}
+def bounce_secret(settings: Settings) -> bytes:
+    """What signs the tokens of bounces: as set, else a file of our own that is made once.
+
+    Raises:
+        ConfigError: the file can be neither read nor made, or is none of ours.
+    """
+    given = settings.relay.bounce_secret
+    if given is not None:
+        return given.get_secret_value().encode()
+    lost = "bounces of what was sent are known by it."
+    return kept_key(settings.folder / KEY_FILE, setting="relay.bounce_secret", fewest=FEWEST, lost=lost)
 
 
-def road_defaults(settings: Settings) -> Callable[[Policy], Policy]:
-    """Fills in what a run does not say: its road, and what follows a lost reply where the relay may carry it."""
-    usual = RoadChoice(settings.delivery.road)
-    unclear = Unclear(settings.relay.unclear) if settings.relay.unclear else None
+def verp(settings: Settings) -> Verp | None:
+    """Makes the envelope senders of what leaves by the relay, and knows its own; None where there is no relay.
 
-    def settle(policy: Policy) -> Policy:
-        road = policy.road or (usual if usual is not RoadChoice.API else None)
-        settled = replace(policy, road=road)
-        if Road.RELAY not in settled.roads:
-            return settled
-        return replace(settled, unclear=policy.unclear or unclear)
-
-    return settle
-
-
-def road_rules(settings: Settings) -> tuple[RoadRule, ...]:
-    """The rules of `delivery.road = "auto"`."""
-    return (
-        tuple(
-            RoadRule(
-                road=Road(rule.road),
-                stream=rule.stream,
-                type=rule.type,
-                run_at_least=rule.run_at_least,
-                bytes_at_least=rule.bytes_at_least,
-                bytes_at_most=rule.bytes_at_most,
-                sensitivity=rule.sensitivity,
-            )
-            for rule in settings.relay.rules
-        )
-        or DEFAULT_RULES
-    )
+    Raises:
+        ConfigError: the secret can be neither read nor made.
+    """
+    return Verp(bounce_secret(settings), settings.relay.bounce_address) if relay_on(settings) else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from millstream.app.house import House
+from millstream.app.keys import kept_key
+from millstream.app.roads import relay_users
+from millstream.communication.model import Road, Unclear
 from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.drill import Drill
@@ -33,6 +33,11 @@ def reviews_on(settings: Settings) -> bool:
     return bool(settings.review.policies)
 
 
+def review_road(settings: Settings) -> Road:
+    """By what questions leave: by the relay where it has users for the pool that asks."""
+    return Road.RELAY if relay_users(settings).get(settings.review.pool) else Road.API
+
+
 def review_options(settings: Settings) -> ReviewOptions:
     """How questions are put to people."""
     review = settings.review
@@ -45,6 +50,9 @@ def review_options(settings: Settings) -> ReviewOptions:
         lease=review.lease_seconds,
         most_tries=review.most_tries,
         markup=review.markup,
+        amp=review.amp,
+        road=review_road(settings),
+        unclear=Unclear(settings.relay.unclear) if settings.relay.unclear else None,
         drill=review.drill,
     )
 
@@ -65,11 +73,11 @@ def policy_book(settings: Settings) -> PolicyBook:
     site = Site(
         pages=review.base_url is not None,
         sign_in=review.oidc_issuer is not None,
-        markup=review.markup,
+        markup=review.markup or review.amp,
         languages=review.languages,
     )
     book = load(review.policies, site)
-    if book.policies and not settings.senders.pools.get(review.pool):
+    if book.policies and not settings.senders.pools.get(review.pool) and review_road(settings) is Road.API:
         advice = f"Name its mailboxes: senders.pools = {{ {review.pool} = [...] }}, or another pool in review.pool."
         raise ConfigError([Problem("the configuration", "review.pool", f"{review.pool!r} has no mailbox", advice)])
     return book
@@ -139,33 +147,5 @@ def link_secret(settings: Settings) -> bytes:
     given = settings.review.link_secret
     if given is not None:
         return given.get_secret_value().encode()
-    path = settings.folder / KEY_FILE
-    try:
-        kept = _kept(path)
-    except OSError as error:
-        advice = "Set review.link_secret, or let this user write there."
-        wrong = f"{path} cannot be read or made: {error.strerror or error}"
-        raise ConfigError([Problem("the configuration", "review.link_secret", wrong, advice)]) from error
-    if len(kept) < FEWEST:
-        advice = "Set it back from a copy: links in mails that were sent hold by it. Without one, delete the file."
-        wrong = f"{path} has {len(kept)} bytes; a secret has at least {FEWEST}"
-        raise ConfigError([Problem("the configuration", "review.link_secret", wrong, advice)])
-    return kept
-
-
-def _kept(path: Path) -> bytes:
-    """The secret in a file; of several processes that make it at once one wins."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)  # fails where another was first
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_bytes().strip()
+    lost = "links in mails that were sent hold by it."
+    return kept_key(settings.folder / KEY_FILE, setting="review.link_secret", fewest=FEWEST, lost=lost)

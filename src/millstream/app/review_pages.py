@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from millstream.app.house import House
 from millstream.app.options import gmail_options
-from millstream.app.review import link_secret, review_desk, review_options, reviews_on
+from millstream.app.review import link_secret, review_desk, review_options, review_road, reviews_on
+from millstream.app.roads import relay_users
+from millstream.communication.model import Road
 from millstream.config import Settings
 from millstream.config.errors import ConfigError, Problem
 from millstream.gmail.click_token import ClickTokens
@@ -28,6 +30,8 @@ class AnswerPages:
     base_url: str
     sign_in: SignIn | None
     clicks: ClickTokens | None
+    amp_senders: frozenset[str] = frozenset()
+    """Whose mails carry forms to answer inside; nobody's where that is off."""
 
 
 @asynccontextmanager
@@ -51,7 +55,8 @@ async def answer_pages(house: House) -> AsyncIterator[AnswerPages | None]:
         if house.settings.review.markup:
             clicks = ClickTokens(sender_domains(house.settings), GoogleKeys(gmail_options(house.settings)))
             stack.push_async_callback(clicks.close)
-        yield AnswerPages(Pages(desk, Links(secret)), base_url, sign_in, clicks)
+        senders = review_senders(house.settings) if house.settings.review.amp else frozenset()
+        yield AnswerPages(Pages(desk, Links(secret)), base_url, sign_in, clicks, senders)
 
 
 def sign_in_of(settings: Settings, base_url: str, secret: bytes) -> SignIn | None:
@@ -78,8 +83,13 @@ def sign_in_of(settings: Settings, base_url: str, secret: bytes) -> SignIn | Non
         raise ConfigError([Problem("the configuration", "review.oidc_issuer", str(error), advice)]) from error
 
 
+def review_senders(settings: Settings) -> frozenset[str]:
+    """The addresses that reviews are sent from, in lower case."""
+    senders, pool = settings.senders, settings.review.pool
+    by_pool = relay_users(settings) if review_road(settings) is Road.RELAY else senders.pools
+    return frozenset(address.lower() for address in ([senders.address] if senders.address else by_pool.get(pool, ())))
+
+
 def sender_domains(settings: Settings) -> frozenset[str]:
     """The domains that reviews are sent from."""
-    senders = settings.senders
-    seen = [senders.address] if senders.address else senders.pools.get(settings.review.pool, ())
-    return frozenset(address.rpartition("@")[2].lower() for address in seen)
+    return frozenset(address.rpartition("@")[2] for address in review_senders(settings))

@@ -7,8 +7,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from millstream.app import demo_road
 from millstream.app.demo import Cast, Process, Sandbox
-from millstream.communication.model import Road
+from millstream.app.demo_road import Way
 from millstream.delivery.options import Point, points_of
 from millstream.intake.consignment import Door
 from millstream.intake.options import Point as Taking
@@ -39,23 +40,35 @@ def _passed(door: Door) -> list[Taking]:
     return [point for point in Taking if door not in {Door.HTTP, Door.SMTP} or point is not Taking.AFTER_RECEIPT]
 
 
+def _points(way: Way) -> list[Point]:
+    """Those that a worker passes on the demo's roads, each once."""
+    roads = sorted(way.road.roads)
+    return list(dict.fromkeys(point for road in roads for point in points_of(road)))
+
+
 class Storm:
     """Breaks things while a run leaves, and leaves the rest to Millstream."""
 
-    def __init__(self, sandbox: Sandbox, cast: Cast, *, seed: int, door: Door = Door.DRIVER) -> None:
+    def __init__(
+        self, sandbox: Sandbox, cast: Cast, *, seed: int, door: Door = Door.DRIVER, way: Way | None = None
+    ) -> None:
         self._sandbox = sandbox
         self._random = random.Random(seed)  # noqa: S311  a storm must be replayable, not unpredictable
         self._seed = seed
+        self._way = way or Way()
         self._ailing: Sequence[str] = self._random.sample(cast.mailboxes, min(3, len(cast.mailboxes)))
         # Intake comes first: with a small run nothing is left to be taken in once lanes have begun to die.
         self._deaths = [{_INTAKE: f"{point}:{self._random.randint(1, 3)}"} for point in _passed(door)] + [
             {_DELIVERY: f"{point}:{self._random.randint(1, 3 if point is Point.IN_SETTLE else 12)}"}
-            for point in points_of(Road.API)
+            for point in _points(self._way)
         ]
         self.kills = 0
 
     async def begin(self) -> None:
-        """Switch the faults on, and make three mailboxes ail."""
+        """Switch the faults on, and make three mailboxes ail; by the relay no mailbox is asked, and the relay ails."""
+        if self._way.by_relay:
+            await self._sandbox.post("faults", demo_road.faults(self._seed))
+            return
         await self._sandbox.post("faults", faults(self._seed))
         dead, full, parked = (*self._ailing, *self._ailing, *self._ailing)[:3]
         await self._sandbox.post("mailbox", {"address": full, "daily_limit": 3})
@@ -64,6 +77,8 @@ class Storm:
 
     async def mend_token(self) -> None:
         """After a while the administrator restores the delegation that was withdrawn."""
+        if self._way.by_relay:
+            return
         await asyncio.sleep(_TOKEN_DEAD_FOR)
         await self._sandbox.post("mailbox", {"address": self._ailing[0], "token_dead": False})
 

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from millstream.app.house import House
 from millstream.app.intake import reception, spool
 from millstream.app.options import gmail_options
 from millstream.app.reading_options import expected_push
-from millstream.communication.model import Mode
+from millstream.app.roads import lacking, relay_users
+from millstream.communication.errors import NoRoad
+from millstream.communication.model import Mode, Policy
 from millstream.config import Settings
 from millstream.gmail.push_token import GoogleKeys, PushTokens
 from millstream.intake.consignments import ConsignmentStore
@@ -68,7 +71,8 @@ def http_door(house: House) -> HttpDoor | None:
 def http_options(settings: Settings) -> HttpOptions:
     """How the HTTP door behaves."""
     http, intake = settings.intake_http, settings.intake
-    pools = frozenset(name for name, mailboxes in settings.senders.pools.items() if mailboxes)
+    by_road = (settings.senders.pools, relay_users(settings))
+    pools = frozenset(name for pools in by_road for name, mailboxes in pools.items() if mailboxes)
     return HttpOptions(
         tokens={name: secret.get_secret_value() for name, secret in http.tokens.items()},
         most_bytes=http.most_bytes,
@@ -79,6 +83,7 @@ def http_options(settings: Settings) -> HttpOptions:
         wait_seconds=http.wait_seconds,
         pool=intake.pool,
         pools=pools or None,  # without any mailbox nothing leaves yet, and everything may come in
+        unfit=partial(_unfit, settings),
         mode=Mode(settings.delivery.mode),
         type=intake.type,
         stream=intake.stream,
@@ -87,6 +92,13 @@ def http_options(settings: Settings) -> HttpOptions:
         text=intake.text,
         names=_names(settings),
     )
+
+
+def _unfit(settings: Settings, pool: str, policy: Policy) -> str | None:
+    try:
+        return lacking(settings, pool, policy)
+    except NoRoad as error:
+        return str(error)
 
 
 def _names(settings: Settings) -> FactNames:

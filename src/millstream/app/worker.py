@@ -14,7 +14,7 @@ from millstream.app.intake import coming_in
 from millstream.app.memory import calm_collector
 from millstream.app.options import delivery_options, gmail_options, token_source_where_needed
 from millstream.app.reading import mailboxes, reading
-from millstream.app.relay import relay_options, relay_rules, relay_users
+from millstream.app.relay import relay_options, relay_rules, relay_users, verp
 from millstream.app.reviewing import reviewing
 from millstream.app.steps import exstream_side
 from millstream.audit.blocks import TICK as BLOCKS_TICK
@@ -188,6 +188,7 @@ async def lane_tools(house: House, stopping: asyncio.Event) -> AsyncIterator[Too
             stopping=stopping.is_set,
             relay=relay,
             organisation=organisation,
+            verp=verp(settings),
             slots=asyncio.Semaphore(settings.relay.connections),
         )
 

@@ -19,14 +19,17 @@ from rich.console import Console
 from rich.live import Live
 
 from millstream import log
-from millstream.app import demo_reviews
-from millstream.app.demo import Arrived, Cast, Process, Sandbox, stage, write_driver, write_settings
+from millstream.app import demo_reviews, demo_road
+from millstream.app.demo import KEY_FILE, Arrived, Cast, Process, Sandbox, stage, write_driver, write_settings
 from millstream.app.demo_doors import Incoming, by_door
+from millstream.app.demo_road import Way
 from millstream.app.house import House, open_house
+from millstream.app.roads import relay_users
 from millstream.app.storm import Storm
 from millstream.cli import frame, work
 from millstream.cli.demo_screen import Scene, draw, line, summary
 from millstream.cli.frame import Json
+from millstream.communication.model import RoadChoice, Unclear
 from millstream.config import load
 from millstream.intake.consignment import Door
 from millstream.work import events
@@ -51,6 +54,7 @@ class Wish:
     stay: bool
     as_json: bool
     reviews: bool = True
+    way: Way = field(default_factory=Way)
 
 
 @dataclass(slots=True)
@@ -78,15 +82,30 @@ def demo(  # noqa: PLR0913  a command has this many options
     intake: Annotated[
         Door, typer.Option(help="The door by which statements come from the Exstream sandbox; driver: without it.")
     ] = Door.PULL,
+    road: Annotated[RoadChoice, typer.Option(help="By what statements leave.")] = RoadChoice.API,
+    unclear: Annotated[
+        Unclear | None,
+        typer.Option(help="What follows a lost reply of the relay; must be said where the road may be the relay."),
+    ] = None,
     reviews: Annotated[bool, typer.Option(help="Whether people are asked about a template and two letters.")] = True,
     leave: Annotated[bool, typer.Option("--exit", help="End at once instead of staying up to be looked at.")] = False,
     json: Json = False,
 ) -> None:
     """Compose real statements, deliver them through a Gmail sandbox, and count what arrived."""
     log.set_up("error")
-    wish = Wish(_ALL if everyone else customers, faults, seed, intake, stay=not leave, as_json=json, reviews=reviews)
+    way = Way(road, unclear)
+    if way.by_relay and unclear is None:
+        frame.fail(
+            f"--road {road} needs --unclear: a reply of the relay can be lost. hold lets a person decide about such a "
+            "message; again sends it again under the same Message-ID, which most recipients drop, and some see twice",
+            frame.WRONG,
+        )
+    number = _ALL if everyone else customers
+    wish = Wish(number, faults, seed, intake, stay=not leave, as_json=json, reviews=reviews, way=way)
     outcome = work.run(lambda: _perform(wish), goes_on="the demo's folder is gone")
-    if outcome["duplicates"] or outcome["missing"] > outcome["held"]:
+    twice = outcome["unlisted"] if way.by_relay else outcome["duplicates"]
+    open_ones = outcome["held"] + (outcome["uncertain"] if unclear is Unclear.HOLD else 0)
+    if twice or outcome["missing"] > open_ones:
         raise typer.Exit(frame.FAILED)
 
 
@@ -98,7 +117,7 @@ async def _perform(wish: Wish) -> dict[str, Any]:
         loop.add_signal_handler(number, interrupted.set)
     async with _play(wish) as play:
         await _deliver(play, console, interrupted)
-        outcome = await _outcome(play, storm=wish.storm)
+        outcome = await _outcome(play, wish)
         if wish.reviews and not interrupted.is_set():
             outcome["reviews"] = await _reviewed(play, console)
         summary(console, outcome, _pages(play), play.addresses)
@@ -120,23 +139,27 @@ async def _play(wish: Wish) -> AsyncIterator[Play]:
         folder = await stack.enter_async_context(stage())
         _, addresses = await asyncio.to_thread(write_driver, folder, cast)
         server = Process(
-            ["sandbox", "gmail", "--settings", str(_sandbox_file(folder, cast)), "--json"], folder / "sandbox.log"
+            ["sandbox", "gmail", "--settings", str(_sandbox_file(folder, cast, wish.way)), "--json"],
+            folder / "sandbox.log",
         )
-        url = (await server.start(answers=True))["url"]
+        told = await server.start(answers=True)
+        url = told["url"]
         stack.push_async_callback(server.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sandbox = Sandbox(url, session)
-        key_file = folder / "service-account.json"
+        key_file = folder / KEY_FILE
         key_file.write_bytes(await _key(session, url))
         incoming = Incoming(wish.door, folder)
         if wish.reviews:
             incoming.shelves, incoming.pages = ("--settings", str(demo_reviews.sandbox_settings(folder))), True
         await incoming.begin(stack, session)
         sections = incoming.settings() + (demo_reviews.settings(folder, incoming.port) if wish.reviews else "")
-        settings_file = write_settings(folder, cast, url, key_file, storm=wish.storm, intake=sections)
+        sections += demo_road.settings(folder, cast, wish.way, told.get("smtp_port") or 0)
+        road = wish.way.road.value
+        settings_file = write_settings(folder, cast, url, storm=wish.storm, more=sections, road=road)
         settings = load(settings_file)
         house = await stack.enter_async_context(open_house(settings))
-        await house.lanes.register(settings.senders.pools)
+        await house.lanes.register(settings.senders.pools, relay=relay_users(settings))
         await incoming.open(stack, settings_file, dies=wish.storm)
         play = Play(house, sandbox, folder, cast, addresses, incoming)
         await stack.enter_async_context(_working(play, wish))
@@ -149,7 +172,7 @@ async def _working(play: Play, wish: Wish) -> AsyncIterator[None]:
     arguments = ["--config", str(play.folder / "millstream.toml"), "worker"]
     tasks: list[asyncio.Task[None]] = []
     if wish.storm:
-        play.storm = Storm(play.sandbox, play.cast, seed=wish.seed, door=wish.door)
+        play.storm = Storm(play.sandbox, play.cast, seed=wish.seed, door=wish.door, way=wish.way)
         await play.storm.begin()
         tasks.append(asyncio.create_task(play.storm.mend_token()))
         tasks.append(asyncio.create_task(play.storm.keep_alive(arguments, play.folder / "worker.log", play.workers)))
@@ -232,7 +255,7 @@ async def _settled(play: Play, scene: Scene) -> bool:
     return all(lane["strays_at"] is None for lane in scene.lanes)
 
 
-async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
+async def _outcome(play: Play, wish: Wish) -> dict[str, Any]:
     progress = await play.house.runs.progress_of_all(but=demo_reviews.RUNS)
     arrived = await Arrived.count(play.sandbox, play.addresses)
     state = await play.sandbox.get("state")
@@ -255,7 +278,9 @@ async def _outcome(play: Play, *, storm: bool) -> dict[str, Any]:
         "per_second": round(accepted / seconds, 1),
         "peak_rss_mb": round(max([own_peak, *(worker.peak_rss_mb for worker in play.workers)]), 1),
     }
-    if storm and play.storm:
+    if wish.way.by_relay:
+        outcome |= await demo_road.by_road(play.house, arrived.doubled)
+    if wish.storm and play.storm:
         ledger = await play.sandbox.get("ledger")
         outcome |= {"kills": play.storm.kills, "faults": ledger["faults"], "refusals": ledger["refusals"]}
     return outcome
@@ -273,9 +298,10 @@ async def _key(session: aiohttp.ClientSession, url: str) -> bytes:
         return await reply.read()
 
 
-def _sandbox_file(folder: Path, cast: Cast) -> Path:
+def _sandbox_file(folder: Path, cast: Cast, way: Way) -> Path:
     """The sandbox's settings: our domain and its sender mailboxes, everybody else is outside."""
     path = folder / "sandbox.toml"
     listed = ", ".join(f'"{mailbox}"' for mailbox in [*cast.mailboxes, *demo_reviews.mailboxes()])
-    path.write_text(f"mailboxes = [{listed}]\n", encoding="utf-8")
+    more = demo_road.sandbox_lines(folder, way)
+    path.write_text(f"mailboxes = [{listed}]\n{more}", encoding="utf-8")
     return path

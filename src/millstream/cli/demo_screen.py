@@ -113,6 +113,9 @@ def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, st
         f"[{verdict}]counted in the customers' mailboxes: {outcome['duplicates']} duplicates, "
         f"{outcome['missing']} missing[/]"
     )
+    if "sent_again" in outcome:
+        for each in _roads(outcome):
+            tell(each)
     if "kills" in outcome:
         struck = ", ".join(f"{name} {number} times" for name, number in sorted(outcome["faults"].items()))
         tell(f"the storm: worker killed {outcome['kills']} times, {struck}; drafts left {outcome['drafts_left']}")
@@ -123,6 +126,15 @@ def summary(console: Console, outcome: Mapping[str, Any], where: Mapping[str, st
         tell(f"{name}: {url}")
     if addresses:
         tell(f"a customer's: {where['mailboxes']}/mailboxes/{quote(addresses[0])}")
+
+
+def _roads(outcome: Mapping[str, Any]) -> list[str]:
+    """What took which road, and every statement that was sent again, one by one."""
+    took = ", ".join(f"{number:,} by the {road}" for road, number in outcome["by_road"].items())
+    again, doubled, unlisted = outcome["sent_again"], outcome["doubled"], outcome["unlisted"]
+    lists = f"{len(again):,}; arrived twice: {len(doubled):,}, of which {len(unlisted):,} are not in that list"
+    said = [f"accepted: {took}", f"sent again after a lost reply: {lists}"]
+    return said + [f"  sent again: {each['address']} under {each['message_id']}" for each in again]
 
 
 def _reviewed(came: Mapping[str, int]) -> tuple[str, str]:

@@ -8,17 +8,21 @@ import typer
 
 from millstream.app.house import House
 from millstream.app.reading import mailboxes
+from millstream.app.roads import relay_users
 from millstream.cli import frame, work
 from millstream.cli.frame import Actor, Json
 
-Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
+Address = Annotated[str, typer.Argument(help="The mailbox's address; relay:ADDRESS is its lane on the relay.")]
 
 
 def list_command(*, json: Json = False) -> None:
-    """Every mailbox. A sender's state, what it holds and sent in the last day, and how reading goes."""
+    """Every mailbox. A sender's state, what it holds and sent in the last day, and how reading goes.
+
+    A mailbox that sends by the relay as well has a second line, `relay:` before its address: its day there is another.
+    """
 
     async def listed(house: House) -> list[dict[str, Any]]:
-        await house.lanes.register(house.settings.senders.pools)
+        await house.lanes.register(house.settings.senders.pools, relay=relay_users(house.settings))
         await house.mailboxes.register(mailboxes(house.settings))
         lanes = {row["mailbox"]: row for row in await house.lanes.lanes()}
         read = {row["address"]: row for row in await house.mailboxes.read()}
@@ -62,7 +66,7 @@ def resume(address: Address, *, actor: Actor = "operator", json: Json = False) -
 
 def _set(address: str, state: str, *, reason: str | None, actor: str) -> None:
     async def changed(house: House) -> None:
-        await house.lanes.register(house.settings.senders.pools)
+        await house.lanes.register(house.settings.senders.pools, relay=relay_users(house.settings))
         await house.lanes.set_state(address, state, reason=reason, actor=actor)
 
     work.in_house(changed)

@@ -31,11 +31,12 @@ TREE: dict[str, Leaf | Branch] = {
             "submit": Leaf("millstream.cli.run_submit:submit", "Bring a driver in as a run."),
             "list": Leaf("millstream.cli.run:list_command", "The newest runs and what has become of them."),
             "show": Leaf(
-                "millstream.cli.run:show", "One run: where it stands, what waits for a person, lines put aside."
+                "millstream.cli.run:show",
+                "One run: where it stands, what waits for a person, what was sent again, lines put aside.",
             ),
             "plan": Leaf(
                 "millstream.cli.run_plan:plan",
-                "Forecast when so many communications will be done, and which limit decides.",
+                "Forecast when so many communications will be done by each road, and which limit decides.",
             ),
             "pause": Leaf("millstream.cli.run:pause", "Let nothing more of a run leave."),
             "resume": Leaf("millstream.cli.run:resume", "Let a paused run go on."),
@@ -79,6 +80,10 @@ TREE: dict[str, Leaf | Branch] = {
                 "Let a mailbox's owner consent in a browser, and keep the permission.",
             ),
         },
+    ),
+    "relay": Branch(
+        "The SMTP relay.",
+        {"check": Leaf("millstream.cli.relay:check", "Check the relay: its settings, TLS, login and limits.")},
     ),
     "intake": Branch(
         "What doors took in.",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from millstream.app.house import House
+from millstream.app.roads import FOLLOWS
 from millstream.cli import frame, work
 from millstream.cli.frame import Actor, Json
-from millstream.communication.model import RunState
+from millstream.communication.model import Road, RunState, Unclear
 
 Key = Annotated[str, typer.Argument(help="The run's key.")]
 
@@ -35,7 +37,7 @@ def show(
     most: Annotated[int, typer.Option(min=1, help="Lines at most of each list.")] = 20,
     json: Json = False,
 ) -> None:
-    """One run: where it stands, what waits for a person, lines put aside."""
+    """One run: where it stands, what waits for a person, what was sent again, lines put aside."""
 
     async def shown(house: House) -> dict[str, Any]:
         run = await house.runs.find(key)
@@ -46,12 +48,15 @@ def show(
             "reason": run.reason,
             "pool": run.pool,
             "mode": run.mode,
+            "roads": sorted(run.roads),
             "policy": run.policy.to_json(),
             "source": run.source,
             "deliveries": progress.total,
             "counts": progress.counts,
+            "by_road": await house.runs.by_road(run),
             "sighted": await house.runs.sighted(run),
             "moving": progress.moving,
+            "sent_again": await house.runs.sent_again(run, most),
             "waiting": await house.runs.waiting(run, most),
             "rejects": await house.runs.rejects(run, most),
         }
@@ -61,8 +66,14 @@ def show(
         frame.answer_json(found)
         return
     waiting, rejects, counts = found.pop("waiting"), found.pop("rejects"), found.pop("counts")
-    sighted = found.pop("sighted")
-    frame.answer_fields({**found, **counts, **sighted})
+    sighted, roads, by_road, again = (found.pop(each) for each in ("sighted", "roads", "by_road", "sent_again"))
+    frame.answer_fields({**found, "roads": ", ".join(roads), **counts, **sighted})
+    if Road.RELAY in roads:
+        _tell_roads(by_road, found["policy"].get("unclear"))
+    if again:
+        frame.say("\nsent again after a lost reply of the relay, under the same Message-ID:")
+        named = ("token", "key", "address", "disposition", "repeats", "lost_at", "accepted_at", "message_id")
+        frame.answer_rows(again, named, as_json=False, empty="")
     if waiting:
         frame.say("\nwaiting for a person:")
         columns = ("key", "customer", "address", "disposition", "reason", "detail")
@@ -70,6 +81,16 @@ def show(
     if rejects:
         frame.say("\nlines put aside:")
         frame.answer_rows(rejects, ("line", "key", "problem"), as_json=False, empty="")
+
+
+def _tell_roads(by_road: Mapping[str, Mapping[str, int]], unclear: str | None) -> None:
+    """How many took each road, and what follows a reply that is lost."""
+    frame.say("")
+    for road, counts in by_road.items():
+        name = "either road" if road == "-" else road
+        frame.say(f"{name}: {', '.join(f'{count:,} {disposition}' for disposition, count in counts.items())}")
+    if unclear is not None:
+        frame.say(FOLLOWS[Unclear(unclear)])
 
 
 def pause(key: Key, *, actor: Actor = "operator", json: Json = False) -> None:

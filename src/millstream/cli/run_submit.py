@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,14 @@ from typing import Annotated
 import typer
 
 from millstream.app.house import open_house
+from millstream.app.roads import FOLLOWS, lacking, relay_users
 from millstream.app.submit import submit_driver
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
-from millstream.communication.model import Mode, Policy, share_of
+from millstream.communication.errors import NoRoad
+from millstream.communication.model import Mode, Policy, Road, RoadChoice, Run, Unclear, share_of
 from millstream.config import Settings
+from millstream.intake.driver import lines_of
 from millstream.intake.submit import Receipt
 
 
@@ -39,6 +43,17 @@ def submit(  # noqa: PLR0913  a parameter an option
             "suppression.bounce_limit decides."
         ),
     ] = None,
+    road: Annotated[
+        RoadChoice | None,
+        typer.Option(help="By what it leaves; without it delivery.road decides. auto: each message by relay.rules."),
+    ] = None,
+    unclear: Annotated[
+        Unclear | None,
+        typer.Option(
+            help="What follows a lost reply of the relay: hold for a person, or send again under the same Message-ID; "
+            "without it relay.unclear decides."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Bring a driver in as a run. The same again changes nothing and says so; a broken line harms only itself.
@@ -46,11 +61,12 @@ def submit(  # noqa: PLR0913  a parameter an option
     Exit code 1 where a line was rejected or is in conflict; the others are in.
     """
     name = key or file.stem
-    policy = Policy(unsubscribe=unsubscribe, password=password, bounce_limit=_share(bounce_limit))
+    share = _share(bounce_limit)
+    policy = Policy(unsubscribe=unsubscribe, password=password, bounce_limit=share, road=road, unclear=unclear)
 
-    async def submitted() -> Receipt:
+    async def submitted() -> tuple[Receipt, Run]:
         settings = work.settings()
-        _check_pool(settings, pool)
+        _check_pool(settings, pool, policy)
         async with open_house(settings) as house:
             run = await house.runs.open_run(
                 name,
@@ -58,14 +74,16 @@ def submit(  # noqa: PLR0913  a parameter an option
                 mode=mode or Mode(settings.delivery.mode),
                 policy=policy,
                 source=file.name,
+                expected=await asyncio.to_thread(lines_of, file),
             )
-            return await submit_driver(house, run, file)
+            return await submit_driver(house, run, file), run
 
-    receipt = work.run(submitted, goes_on="what was committed stays, and the same submit again brings the rest")
+    receipt, run = work.run(submitted, goes_on="what was committed stays, and the same submit again brings the rest")
     if json:
-        frame.answer_json({"run": name, **dataclasses.asdict(receipt)})
+        told = {"roads": sorted(run.roads), "unclear": run.policy.unclear} if Road.RELAY in run.roads else {}
+        frame.answer_json({"run": name, **told, **dataclasses.asdict(receipt)})
     else:
-        _tell(receipt, name)
+        _tell(receipt, run)
     if receipt.rejected or receipt.conflicts:
         raise typer.Exit(frame.FAILED)
 
@@ -79,16 +97,20 @@ def _share(text: str | None) -> float | None:
         frame.fail(f"--bounce-limit: {error}", frame.WRONG)
 
 
-def _check_pool(settings: Settings, pool: str) -> None:
+def _check_pool(settings: Settings, pool: str, policy: Policy) -> None:
     """A run of a pool without mailboxes would wait for ever."""
-    pools = settings.senders.pools
-    if not any(pools.values()):
+    try:
+        missing = lacking(settings, pool, policy)
+    except NoRoad as error:
+        frame.fail(str(error), frame.WRONG)
+    if missing:
+        frame.fail(missing, frame.WRONG)
+    if not any(settings.senders.pools.values()) and not relay_users(settings):
         frame.warn("no sender mailboxes are set, so nothing will leave yet; set senders.pools")
-    elif not pools.get(pool):
-        frame.fail(f"pool {pool!r} has no mailboxes; senders.pools has {', '.join(pools)}", frame.WRONG)
 
 
-def _tell(receipt: Receipt, key: str) -> None:
+def _tell(receipt: Receipt, run: Run) -> None:
+    key = run.key
     frame.say(
         f"run {key}: {receipt.lines:,} lines, {receipt.new:,} new ({receipt.held:,} of them held), "
         f"{receipt.unchanged:,} unchanged, {receipt.rejected:,} rejected, {receipt.conflicts:,} in conflict, "
@@ -96,6 +118,8 @@ def _tell(receipt: Receipt, key: str) -> None:
     )
     if receipt.new == 0 and receipt.unchanged == receipt.lines:
         frame.say("nothing changed: everything was in already")
+    if run.policy.unclear is not None:
+        frame.say(f"it may leave by the relay: {FOLLOWS[run.policy.unclear]}")
     if receipt.suppressed:
         frame.say(f"held because nothing is sent to their address any more: {receipt.suppressed:,}")
     if receipt.held:

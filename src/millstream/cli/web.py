@@ -13,7 +13,7 @@ from millstream.app.review_pages import AnswerPages, answer_pages
 from millstream.app.web import http_door, push_door, reachable
 from millstream.cli import frame, work
 from millstream.cli.frame import Json
-from millstream.web import AddressUnusable, ReviewDoor, build, serve
+from millstream.web import AddressUnusable, AmpDoor, ReviewDoor, build, serve
 
 _INTAKE = ["POST /api/v1/runs", "POST /api/v1/communications"]
 
@@ -75,4 +75,5 @@ def _reviewers(answers: AnswerPages | None) -> ReviewDoor | None:
     if answers is None:
         return None
     clicks = answers.clicks.verify if answers.clicks else None
-    return ReviewDoor(answers.pages, answers.base_url, answers.sign_in, clicks)
+    amp = AmpDoor(answers.amp_senders) if answers.amp_senders else None
+    return ReviewDoor(answers.pages, answers.base_url, answers.sign_in, clicks, amp=amp)

@@ -3,6 +3,7 @@
 CommunicationError
 ├── UnknownRun          no run has this key
 ├── RunMismatch         the run exists with another pool, mode or policy
+├── NoRoad              the run is to leave by a road that there is not
 └── IllegalRunChange    a cancelled run does not come back
 """
 
@@ -17,6 +18,10 @@ class UnknownRun(CommunicationError):
 
 class RunMismatch(CommunicationError):
     """The run exists with another pool, mode or policy."""
+
+
+class NoRoad(CommunicationError):
+    """The run is to leave by a road that there is not."""
 
 
 class IllegalRunChange(CommunicationError):

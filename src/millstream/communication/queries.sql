@@ -113,6 +113,23 @@ SELECT disposition, count(*) AS deliveries,
                         OR (disposition = 'uncertain' AND due_at IS NOT NULL)) AS moving
 FROM delivery WHERE run_id = :run_id GROUP BY disposition;
 
+-- name: progress_by_road
+-- The same by the road that a delivery took, or must take; `-` for what any road may still carry.
+SELECT CASE WHEN starts_with(mailbox, 'relay:') THEN 'relay' WHEN mailbox IS NOT NULL THEN 'api'
+            ELSE coalesce(only_road, '-') END AS road,
+       disposition, count(*) AS deliveries
+FROM delivery WHERE run_id = :run_id GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: sent_again
+-- Deliveries of a run that were sent again after a lost reply of the relay, and when: recipients may have them twice.
+SELECT d.token, c.key, c.customer, d.address, d.disposition, d.repeats, d.rfc822_id AS message_id,
+       (SELECT min(a.at) FROM attempt a
+        WHERE a.delivery_id = d.id AND a.kind = 'send' AND a.effect = 'unknown') AS lost_at,
+       d.accepted_at
+FROM delivery d JOIN communication c ON c.id = d.communication_id
+WHERE d.run_id = :run_id AND d.repeats > 0
+ORDER BY d.id LIMIT :most;
+
 -- name: progress_of_all
 -- The same for all runs, but for those whose key begins with `but`.
 SELECT disposition, count(*) AS deliveries,

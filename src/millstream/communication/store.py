@@ -199,6 +199,20 @@ class RunStore:
             rows = [row async for row in queries.progress(conn, run_id=run.id)]
         return Progress({row["disposition"]: row["deliveries"] for row in rows}, sum(row["moving"] for row in rows))
 
+    async def by_road(self, run: Run) -> dict[str, dict[str, int]]:
+        """The run's deliveries by road (`-`: none yet) and disposition; only those that occur."""
+        async with self._pool.connection() as conn:
+            rows = [row async for row in queries.progress_by_road(conn, run_id=run.id)]
+        roads: dict[str, dict[str, int]] = {}
+        for row in rows:
+            roads.setdefault(row["road"], {})[row["disposition"]] = row["deliveries"]
+        return roads
+
+    async def sent_again(self, run: Run, most: int = 100) -> list[dict[str, Any]]:
+        """What of a run was sent again after a lost reply of the relay, with its Message-ID and when."""
+        async with self._pool.connection() as conn:
+            return [row async for row in queries.sent_again(conn, run_id=run.id, most=most)]
+
     async def progress_of_all(self, *, but: str = "") -> Progress:
         """Where the deliveries of all runs stand now, but for runs whose key begins with `but`."""
         async with self._pool.connection() as conn:

@@ -150,6 +150,7 @@ class RelaySettings(Section):
             )
         if not any(self.users.values()):
             raise ValueError("users must name at least one mailbox where host is set")
+        self._check_users()
         self._check_login()
         self._check_bounces()
 
@@ -157,6 +158,15 @@ class RelaySettings(Section):
     def all_users(self) -> tuple[str, ...]:
         """The users of all pools."""
         return tuple(each for users in self.users.values() for each in users)
+
+    def _check_users(self) -> None:
+        """A user sends for one pool only: its day cannot be shared by two that do not know of each other."""
+        seen: dict[str, str] = {}
+        for pool, users in self.users.items():
+            for user in users:
+                if user in seen:
+                    raise ValueError(f"users has {user} twice, in {seen[user]} and in {pool}; keep it in one")
+                seen[user] = pool
 
     def _check_login(self) -> None:
         if (self.auth == "password") != (self.password is not None):

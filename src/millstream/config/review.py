@@ -21,7 +21,7 @@ class ReviewSettings(Section):
     pool: str = Field(
         default="review",
         description="The sender pool whose mailboxes ask. It should carry nothing else: a question would wait behind "
-        "everything that was there before it.",
+        "everything that was there before it. Where relay.users has it, questions leave by the relay.",
     )
     base_url: str | None = Field(
         default=None,
@@ -48,11 +48,14 @@ class ReviewSettings(Section):
     )
     most_tries: PositiveInt = Field(default=8, description="After so many tries a mail is put aside.")
     markup: bool = Field(
-        default=False, description="One-click approval in Gmail's list of mails, for senders registered with Google."
+        default=False,
+        description="One-click approval in Gmail's list of mails, for senders registered with Google. The relay alone "
+        "carries it: the pool needs users there (relay.users).",
     )
     amp: bool = Field(
         default=False,
-        description="Answering inside the mail (AMP), for senders registered with Google. A relay alone carries it.",
+        description="Answering inside the mail (AMP), for senders registered with Google. The relay alone carries "
+        "it: the pool needs users there (relay.users).",
     )
     oidc_issuer: str | None = Field(
         default=None,
@@ -89,5 +92,5 @@ class ReviewSettings(Section):
             raise ValueError(f"languages names {unknown[0]!r}; answers are understood in {', '.join(LANGUAGES)}")
         if self.markup and self.base_url is None:
             raise ValueError("markup needs base_url: that is where Gmail posts the click")
-        if self.amp:
-            raise ValueError("amp needs an SMTP relay as the pool's road, and there is none yet: leave it off")
+        if self.amp and self.base_url is None:
+            raise ValueError("amp needs base_url: that is where Gmail posts the answer")

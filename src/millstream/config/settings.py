@@ -4,10 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from millstream.config.across import check_across
 from millstream.config.exstream import EmailEventSettings, ExstreamSettings, ExstreamTokenSettings, NextStepSettings
 from millstream.config.intake import (
     IntakeFolderSettings,
@@ -100,6 +102,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables first, then what `load` read from the file and gives as arguments."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _check_across(self) -> Self:
+        check_across(self)
+        return self
 
     @property
     def origins(self) -> Mapping[str, str]:

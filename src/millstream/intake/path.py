@@ -230,6 +230,7 @@ def _communication(
         html=body.html,
         locale=record.locale,
         stream=record.stream or record.type,
+        sensitivity=record.sensitivity,
         consignment=handed.arrival.consignment,
         source_hash=handed.source_hash,
         template=record.template,

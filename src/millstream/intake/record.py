@@ -8,7 +8,7 @@ import re
 import types
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -114,6 +114,10 @@ class Record(_Part):
     )
     stream: Word | None = Field(
         default=None, description="The name under which Gmail counts complaints (Feedback-ID); else the type."
+    )
+    sensitivity: Literal["normal", "confidential"] = Field(
+        default="normal",
+        description="`normal` or `confidential`; rules of roads may go by it (`relay.rules`).",
     )
     template: Word | None = Field(
         default=None,
@@ -250,6 +254,7 @@ _NEEDS = {
     "dict_type": "must be an object: {…}",
     "model_type": "must be an object: {…}",
     "list_type": "must be a list: […]",
+    "literal_error": "must be one of the words that the reference names",
 }
 
 

@@ -63,4 +63,4 @@ def _word(annotation: Any) -> str:
         return "object"
     if origin in (types.UnionType, typing.Union):
         return _word(next(each for each in arguments if each is not types.NoneType))
-    return _WORDS[annotation]
+    return "text" if origin is typing.Literal else _WORDS[annotation]

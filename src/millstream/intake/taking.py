@@ -18,6 +18,7 @@ from millstream.communication.model import Mode, Policy, Run
 from millstream.drill import Drill
 from millstream.intake.consignment import Consignment, Door, Kind
 from millstream.intake.consignments import ConsignmentStore
+from millstream.intake.driver import lines_of
 from millstream.intake.errors import (
     DocumentsFailed,
     IntakeError,
@@ -47,7 +48,9 @@ Groups = Sequence[Sequence[Consignment]]
 class Runs(Protocol):
     """The part of `communication.store.RunStore` that opens a consignment's run."""
 
-    async def open_run(self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str) -> Run:
+    async def open_run(
+        self, key: str, *, pool: str, mode: Mode, policy: Policy, source: str, expected: int | None = None
+    ) -> Run:
         """Create the run of this key, or return it where it exists."""
 
 
@@ -211,7 +214,12 @@ class Taker:
     async def _bring(self, group: Sequence[Consignment]) -> None:
         tools, offer = self._tools, group[0].offer
         run = await tools.runs.open_run(
-            offer.run_key, pool=offer.pool, mode=offer.mode, policy=offer.policy, source=offer.source
+            offer.run_key,
+            pool=offer.pool,
+            mode=offer.mode,
+            policy=offer.policy,
+            source=offer.source,
+            expected=await asyncio.to_thread(_expected, group),
         )
         seen = await asyncio.to_thread(_as_received, group[0])
         source = tools.sources.opened(group, self._fetch(), patient=self._patient(group[0]))
@@ -285,6 +293,14 @@ class Taker:
     def _passes(self, point: Point) -> None:
         if self._tools.drill is not None:
             self._tools.drill.passes(point)
+
+
+def _expected(group: Sequence[Consignment]) -> int | None:
+    """About how many communications a driver alone brings; of what comes in pieces nobody knows."""
+    [first, *others] = group
+    if others or first.path is None or first.offer.kind is not Kind.DRIVER:
+        return None
+    return lines_of(Path(first.path))
 
 
 def _as_received(consignment: Consignment) -> tuple[int, int, int] | None:

@@ -77,6 +77,7 @@ class NeverDone(QuotaError):
 
     def __init__(self, count: int, why: str) -> None:
         self.count = count
+        self.why = why
         super().__init__(
             f"{count:,} messages would not be sent within ten years: {why}. Add mailboxes or raise the limit."
         )

@@ -1,9 +1,11 @@
 """The mailboxes that send together, and every bound their limits put on them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 from millstream.quota.limits import Limits
+from millstream.quota.plan import Kind
 from millstream.quota.rate import Rate
 
 Mode = Literal["draft", "direct"]
@@ -18,6 +20,38 @@ _BY_RECIPIENTS: Final = "recipients_per_day"
 _BY_WARM_UP: Final = "warm_up"
 _BY_BYTES: Final = "upload_bytes_per_day"
 _BY_PROJECT_DAY: Final = "units_per_day_project"
+# In the order in which they are named when two would take equally long: first what an operator can change.
+NAMES: Final = (
+    "messages_per_day",
+    "upload_bytes_per_day",
+    "recipients_per_day",
+    "warm_up",
+    "units_per_day_project",
+    "concurrency",
+    "units_per_minute_user",
+    "units_per_minute_project",
+)
+_SENTENCES: Final = {
+    "messages_per_day": "the daily budget of {budget:,} messages a mailbox decides: {who} {carry} {a_day:,} a day",
+    "recipients_per_day": "the daily budget of {budget:,} recipients a mailbox decides: {who} {carry} {a_day:,} a day",
+    "upload_bytes_per_day": "the upload budget of {megabytes:,.4g} MB a day and mailbox decides: "
+    "at {size:,.3g} MB a message {who} {carry} {a_day:,} a day",
+    "warm_up": "the warm-up of young mailboxes decides: {steps} messages on their first days, then the full budget",
+    "units_per_day_project": "the project's threshold of {project_day} decides: "
+    "at {cost} units a message it carries {project_budget:,} a day",
+    "units_per_minute_user": "the rate of {user} and mailbox decides: at {cost} units a message "
+    "{who} {send} {a_second:,.3g} a second",
+    "units_per_minute_project": "the project's ceiling of {project} decides: at {cost} units a message "
+    "it carries {project_pace:,.3g} a second",
+    "concurrency": "the concurrency of {in_flight} requests a mailbox decides: at {latency:.3g} s a request and "
+    "{calls} a message {who} {send} {a_second:,.3g} a second",
+}
+_PERIODS: Final = {
+    timedelta(seconds=1): "a second",
+    timedelta(minutes=1): "a minute",
+    timedelta(hours=1): "an hour",
+    timedelta(days=1): "a day",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +115,9 @@ class Fleet:
         ceiling = self.limits.units_per_day_project
         return {} if ceiling is None else {_BY_PROJECT_DAY: _a_day(ceiling) // self.cost}
 
-    def members(self) -> dict[tuple[int | None, int], int]:
+    def members(self) -> dict[Kind, int]:
         """How many mailboxes there are of each kind: (age in days or None, messages sent in the last 24 hours)."""
-        kinds: dict[tuple[int | None, int], int] = {}
+        kinds: dict[Kind, int] = {}
         given = min(self.mailboxes, max(len(self.ages), len(self.spent_today)))
         for place in range(given):
             age = self.ages[place] if place < len(self.ages) else None
@@ -104,6 +138,53 @@ class Fleet:
         paced = self.per_second() * 86_400
         return min(self.mailboxes * one, *self.project_budgets().values(), paced)
 
+    @property
+    def settling_days(self) -> int:
+        """Days after which one day is like the other: until the youngest mailbox is warmed up."""
+        young = any(age < len(self.limits.warm_up) for age in self.ages[: self.mailboxes])
+        return len(self.limits.warm_up) if young else 0
+
+    def names(self) -> tuple[str, ...]:
+        """Its limits, in the order in which they are named when two would take equally long."""
+        return NAMES
+
+    def value(self, name: str) -> str:
+        """A limit as an operator writes it."""
+        return str(self.in_flight) if name == _BY_CONCURRENCY else self.limits.as_text()[name]
+
+    def sentence(self, name: str) -> str:
+        """Why it is no faster: the named limit, and what it carries under it."""
+        limits, one = self.limits, self.mailboxes == 1
+        budget, pace = self.mailbox_budgets(None).get(name, 0), self.mailbox_paces().get(name, 0.0)
+        return _SENTENCES[name].format(
+            who="1 mailbox" if one else f"{self.mailboxes:,} mailboxes",
+            carry="carries" if one else "carry",
+            send="sends" if one else "send",
+            budget=budget,
+            a_day=budget * self.mailboxes,
+            a_second=pace * self.mailboxes,
+            cost=self.cost,
+            size=self.mean_bytes / 1_000_000,
+            megabytes=limits.upload_bytes_per_day.per_day / 1_000_000 if limits.upload_bytes_per_day else 0,
+            steps=", then ".join(f"{step:,}" for step in limits.warm_up),
+            user=_units(limits.units_per_minute_user),
+            project=_units(limits.units_per_minute_project),
+            project_day=_units(limits.units_per_day_project),
+            project_pace=self.project_paces().get(name, 0.0),
+            project_budget=self.project_budgets().get(name, 0),
+            in_flight=self.in_flight,
+            latency=self.latency_seconds,
+            calls="1 request" if CALLS[self.mode] == 1 else f"{CALLS[self.mode]} requests",
+        )
+
 
 def _a_day(rate: Rate) -> int:
     return int(rate.per_day)
+
+
+def _units(rate: Rate | None) -> str:
+    """``6,000 units a minute``; a period without a name of its own is written as the rate writes it."""
+    if rate is None:
+        return "no units"
+    named = _PERIODS.get(rate.period)
+    return f"{rate.amount:,} units {named}" if named else f"{rate} units"

@@ -7,13 +7,50 @@ start is taken as sent just before it: the plan is then never too early.
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
-
-from millstream.quota.fleet import Fleet
+from typing import Final, Protocol
 
 DAY: Final = 86_400.0
 LONGEST_DAYS: Final = 3_660
 _FREE: Final = float("inf")
+
+Kind = tuple[int | None, int]
+"""A kind of sender: its age in days (None: warmed up), and the messages that it sent in the last 24 hours."""
+
+
+class Senders(Protocol):
+    """Who sends a run by one road, and every bound on them. Paces are messages a second, budgets messages a day."""
+
+    @property
+    def mailboxes(self) -> int:
+        """How many there are."""
+
+    @property
+    def settling_days(self) -> int:
+        """Days after which one day is like the other."""
+
+    def members(self) -> Mapping[Kind, int]:
+        """How many there are of each kind."""
+
+    def mailbox_paces(self) -> Mapping[str, float]:
+        """Of one of them, by the limit that allows no more."""
+
+    def project_paces(self) -> Mapping[str, float]:
+        """Of all together."""
+
+    def mailbox_budgets(self, age: int | None, /) -> Mapping[str, int]:
+        """Of one of an age in days."""
+
+    def project_budgets(self) -> Mapping[str, int]:
+        """Of all together."""
+
+    def names(self) -> tuple[str, ...]:
+        """The limits, in the order in which they are named when two would take equally long."""
+
+    def value(self, name: str) -> str:
+        """A limit as an operator writes it."""
+
+    def sentence(self, name: str) -> str:
+        """Why they are no faster: the named limit, and what they carry under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +62,7 @@ class Day:
     seconds: float
 
 
-def days(fleet: Fleet, count: int, only: Container[str] | None = None) -> Iterator[Day]:
+def days(fleet: Senders, count: int, only: Container[str] | None = None) -> Iterator[Day]:
     """Plan ``count`` messages day by day, under all limits or only those named.
 
     Stops without having planned all of them after LONGEST_DAYS, or when a whole warmed-up day carries nothing.
@@ -35,13 +72,13 @@ def days(fleet: Fleet, count: int, only: Container[str] | None = None) -> Iterat
         if left <= 0:
             return
         sent, seconds = _one_day(fleet, number, left, only)
-        if sent == 0 and number > len(fleet.limits.warm_up):
+        if sent == 0 and number > fleet.settling_days:
             return
         left -= sent
         yield Day(number, sent, seconds)
 
 
-def _one_day(fleet: Fleet, number: int, left: int, only: Container[str] | None) -> tuple[int, float]:
+def _one_day(fleet: Senders, number: int, left: int, only: Container[str] | None) -> tuple[int, float]:
     """The messages of one day and the seconds they take: mailboxes leave as their budgets end."""
     budgets = sorted(_budgets(fleet, number, only).items())
     one = min(_named(fleet.mailbox_paces(), only), default=_FREE)
@@ -62,7 +99,7 @@ def _one_day(fleet: Fleet, number: int, left: int, only: Container[str] | None) 
     return min(left, int(sent + 1e-6)), min(seconds, DAY)
 
 
-def _budgets(fleet: Fleet, number: int, only: Container[str] | None) -> dict[float, int]:
+def _budgets(fleet: Senders, number: int, only: Container[str] | None) -> dict[float, int]:
     """How many mailboxes have which budget on this day."""
     budgets: dict[float, int] = {}
     for (age, spent), mailboxes in fleet.members().items():
@@ -74,7 +111,7 @@ def _budgets(fleet: Fleet, number: int, only: Container[str] | None) -> dict[flo
     return budgets
 
 
-def _project_day(fleet: Fleet, number: int) -> dict[str, int]:
+def _project_day(fleet: Senders, number: int) -> dict[str, int]:
     spent = sum(spent * mailboxes for (_, spent), mailboxes in fleet.members().items()) if number == 0 else 0
     return {name: max(0, budget - spent) for name, budget in fleet.project_budgets().items()}
 

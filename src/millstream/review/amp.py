@@ -1,12 +1,14 @@
 """Answering inside the mail: the AMP alternative, for senders that Google has registered, and its validator.
 
-A relay alone carries it: Gmail takes no AMP that comes by its own API (developers.google.com/workspace/gmail/ampemail,
-read 2026-11), so nothing sends it yet. The plain mail beside it is complete.
+The relay alone carries it: Gmail takes no AMP that comes by its own API
+(developers.google.com/workspace/gmail/ampemail, read 2026-11). The plain mail beside it is complete. The form says
+which round and content it was written for: an answer to another one does not count (`web/review_amp.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from html.parser import HTMLParser
 from typing import Final
@@ -21,6 +23,9 @@ LIMIT: Final = 200_000
 """Bytes of the part; Gmail takes no more than 200 KB."""
 _RUNTIME: Final = "https://cdn.ampproject.org/v0.js"
 _FORM: Final = "https://cdn.ampproject.org/v0/amp-form-0.1.js"
+_MUSTACHE: Final = "https://cdn.ampproject.org/v0/amp-mustache-0.2.js"
+_SAID: Final = '<template type="amp-mustache">{{said}}</template>'
+"""What our answer to the form says, in the reader's language."""
 _BOILERPLATE: Final = "body{visibility:hidden}"
 _STYLE: Final = (
     "body{font-family:Helvetica,Arial,sans-serif;color:#15232e;font-size:15px;line-height:1.5;padding:12px}"
@@ -36,7 +41,15 @@ _VOID: Final = frozenset({"meta", "br", "hr", "input"})
 _INPUTS: Final = frozenset({"radio", "submit", "hidden", "text"})
 
 
-def part(title: str, paragraphs: Sequence[str], facts: Sequence[Mapping[str, str]], words: Words) -> str:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the form's reader saw."""
+
+    round: int
+    hash: str
+
+
+def part(title: str, paragraphs: Sequence[str], facts: Sequence[Mapping[str, str]], words: Words, *, seen: Seen) -> str:
     """The AMP document: what is asked, and one form with the three answers.
 
     Raises:
@@ -52,12 +65,16 @@ def part(title: str, paragraphs: Sequence[str], facts: Sequence[Mapping[str, str
         f'<!doctype html><html ⚡4email data-css-strict lang="{escape(words.tag)}"><head><meta charset="utf-8">'
         f'<script async src="{_RUNTIME}"></script>'
         f'<script async custom-element="amp-form" src="{_FORM}"></script>'
+        f'<script async custom-template="amp-mustache" src="{_MUSTACHE}"></script>'
         f"<style amp4email-boilerplate>{_BOILERPLATE}</style><style amp-custom>{_STYLE}</style></head><body>"
         f"<h2>{escape(title)}</h2>{''.join(f'<p>{escape(line)}</p>' for line in paragraphs)}"
         f"<table><tbody>{rows}</tbody></table>"
-        f'<form method="post" action-xhr="{ADDRESS}">{choices}'
+        f'<form method="post" action-xhr="{ADDRESS}">'
+        f'<input type="hidden" name="round" value="{seen.round}">'
+        f'<input type="hidden" name="hash" value="{escape(seen.hash, quote=True)}">{choices}'
         f'<label>{escape(words.say("fact.reason"))}<textarea name="text" maxlength="4000"></textarea></label>'
-        f'<input type="submit" class="go" value="{escape(words.say("headline.ask"))}"></form></body></html>'
+        f'<input type="submit" class="go" value="{escape(words.say("headline.ask"))}">'
+        f"<div submit-success>{_SAID}</div><div submit-error>{_SAID}</div></form></body></html>"
     )
     if faults := check(made):
         raise ValueError(f"the AMP part cannot be used: {'; '.join(faults)}")
@@ -81,6 +98,7 @@ def check(document: str) -> tuple[str, ...]:
         ("the boilerplate style is missing", reader.boilerplate),
         ("there is no form", reader.forms > 0),
         ("amp-form is not loaded", _FORM in reader.scripts),
+        ("amp-mustache is not loaded", not reader.templates or _MUSTACHE in reader.scripts),
     ):
         if not there:
             faults.append(wanted)
@@ -96,7 +114,7 @@ class _Reader(HTMLParser):
         self.open: list[str] = []
         self.scripts: list[str] = []
         self.marked = self.boilerplate = False
-        self.forms = 0
+        self.forms = self.templates = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -128,11 +146,21 @@ class _Reader(HTMLParser):
                 self.boilerplate = self.boilerplate or "amp4email-boilerplate" in given
                 if not {"amp4email-boilerplate", "amp-custom"} & given.keys():
                     self.faults.append("a style is neither the boilerplate nor amp-custom")
+            case "template":
+                self._template(given)
             case "form":
-                self.forms += 1
-                if (given.get("method") or "").lower() != "post" or not given.get("action-xhr"):
-                    self.faults.append("a form does not post to action-xhr")
-                if "action" in given:
-                    self.faults.append("a form has an action beside action-xhr")
+                self._form(given)
             case "input" if given.get("type") not in _INPUTS:
                 self.faults.append(f"an input of type {given.get('type')} is not allowed")
+
+    def _template(self, given: Mapping[str, str | None]) -> None:
+        self.templates += 1
+        if given.get("type") != "amp-mustache":
+            self.faults.append("a template is not of type amp-mustache")
+
+    def _form(self, given: Mapping[str, str | None]) -> None:
+        self.forms += 1
+        if (given.get("method") or "").lower() != "post" or not given.get("action-xhr"):
+            self.faults.append("a form does not post to action-xhr")
+        if "action" in given:
+            self.faults.append("a form has an action beside action-xhr")

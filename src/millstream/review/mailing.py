@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import aiosql
 
 from millstream.communication.errors import CommunicationError
-from millstream.communication.model import Communication, LetterHints, Mode, Policy, Recipient
+from millstream.communication.model import Communication, LetterHints, Mode, Policy, Recipient, Road, RoadChoice
 from millstream.communication.store import REVIEW_RUNS, RunStore
 from millstream.composer import ComposerError
 from millstream.composer.mail import RenderedMail
@@ -54,6 +54,8 @@ TYPE: Final = "review"
 STREAM: Final = "review"
 RUN_POLICY: Final = Policy(bounce_limit=1.0)
 """One reviewer's address that bounces stops no other's question."""
+_ON_RELAY: Final = "-relay"
+"""A run's policy stays as it was opened: the month in which the road changes has two."""
 _MOST: Final = 8
 _LONGEST_GAP: Final = 300.0
 _MOST_DOUBLINGS: Final = 16
@@ -93,9 +95,13 @@ class Mailing(Statements):
         self._now = clock or _now
         self._since = self._now()
         self._runs = RunStore(pool, reviews=True)
+        self._policy = RUN_POLICY
+        if options.road is Road.RELAY:
+            self._policy = replace(RUN_POLICY, road=RoadChoice.RELAY, unclear=options.unclear)
         self._offer = render.Offer(pages=options.base_url is not None, languages=options.languages)
         self._showing = Showing(documents, pages=self._offer.pages)
         self._drill = Drill(options.drill, Point)
+        self._marked = options.markup and options.road is Road.RELAY
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
 
     async def send_due(self) -> int:
@@ -133,7 +139,9 @@ class Mailing(Statements):
         if row["kind"] == "ask":
             row = await self._bundled(row)
         mail = await self._gathered(row)
-        where = place(await self._all(queries.earlier.sql, _of(mail)), now=self._now(), since=self._since)
+        by_relay = self._options.road is Road.RELAY
+        earlier = await self._all(queries.earlier.sql, _of(mail))
+        where = place(earlier, now=self._now(), since=self._since, by_relay=by_relay)
         if where is None:
             await self._put_off(mail.id, RETRY)
             return
@@ -151,11 +159,16 @@ class Mailing(Statements):
         if await self._one(queries.still_mine.sql, {"mail": mail.id, "holder": self._holder}) is None:
             return
         self._drill.passes(Point.BEFORE_MAIL)
-        run_key = f"{REVIEW_RUNS}{mail.created_at.astimezone(UTC):%Y-%m}"
+        by_relay = self._options.road is Road.RELAY
+        if by_relay and self._options.amp:
+            letter = replace(letter, amp=render.extras(mail, offer=self._offer, zones=self._zones).amp)
+        run_key = f"{REVIEW_RUNS}{mail.created_at.astimezone(UTC):%Y-%m}{_ON_RELAY if by_relay else ''}"
         run = await self._runs.open_run(
-            run_key, pool=self._options.pool, mode=self._mode, policy=RUN_POLICY, source="reviews"
+            run_key, pool=self._options.pool, mode=self._mode, policy=self._policy, source="reviews"
         )
-        communication = _communication(mail, written, shown, letter)
+        communication = replace(
+            _communication(mail, written, shown, letter), only_road=Road.RELAY if by_relay else None
+        )
         await self._runs.add(run, [communication])
         self._drill.passes(Point.AFTER_MAIL_BEFORE_NOTE)
         found = await self._one(queries.token_of.sql, {"run": run_key, "key": communication.key})
@@ -198,7 +211,7 @@ class Mailing(Statements):
 
     def _written(self, mail: Mail, shown: list[Shown], subject: str | None) -> RenderedMail:
         written = render.write(mail, shown, offer=self._offer, zones=self._zones, subject=subject)
-        said = render.extras(mail, offer=self._offer, zones=self._zones).markup if self._options.markup else None
+        said = render.extras(mail, offer=self._offer, zones=self._zones).markup if self._marked else None
         return written if said is None else replace(written, html=markup.embedded(written.html, said))
 
     async def _failed(self, row: Mapping[str, Any], error: Exception) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from millstream.communication.model import Road, Unclear
+
 
 class Point(StrEnum):
     """The points at which a process can die; for recovery drills."""
@@ -34,4 +36,9 @@ class ReviewOptions:
     lease: float = 30.0
     most_tries: int = 8
     markup: bool = False
+    amp: bool = False
+    road: Road = Road.API
+    """By what the mails leave."""
+    unclear: Unclear | None = None
+    """What follows a lost reply, where that is the relay."""
     drill: str | None = None

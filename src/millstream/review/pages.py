@@ -190,6 +190,21 @@ class Pages:
         said = _answered(sheet, Verdict.APPROVE, "")
         return await self._apply(sheet, replace(said, how=How.ONE_CLICK, evidence={**said.evidence, **evidence}))
 
+    async def answer_inside(self, sheet: Sheet, posted: Posted, *, evidence: Mapping[str, str]) -> Outcome:
+        """Let a form count that stood in the mail itself. The caller has proved in whose mail it stood.
+
+        It counts where the mail might offer it, for the round and the content that it was written for, and as long as
+        its reader's answer is waited for: so it counts once.
+        """
+        if sheet.sign_in or not sheet.case.policy.rules.one_click:
+            raise LinkRefused("unknown")
+        if sheet.standing != "open" or (posted.round, posted.hash) != (str(sheet.seat.round), sheet.content.hash):
+            return Outcome("late", "used")
+        if (fault := _fault(sheet.case.policy, posted)) is not None:
+            return Outcome("again", fault)
+        said = _answered(sheet, Verdict(posted.verdict), posted.text, content_hash=posted.hash)
+        return await self._apply(sheet, replace(said, evidence={**said.evidence, **evidence}))
+
     def shown(self, sheet: Sheet, n: int) -> Paper:
         """The n-th paper, the first being 1, of the round that the link is about.
 

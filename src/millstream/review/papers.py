@@ -1,7 +1,8 @@
 """The raw mails of a review, kept as evidence: what was really sent to people, and what they really answered.
 
-Gmail replaces the Message-ID of what is sent, so it is known only from the sent message itself; the delivery's record
-and the next mail of the conversation get it from here.
+Gmail replaces the Message-ID of what is sent by its API, so it is known only from the sent message itself; the
+delivery's record and the next mail of the conversation get it from here. What left by the relay is nowhere to be
+fetched: its lane keeps what it handed over, and says so in its attempt.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _HOLD: Final = 30.0
 _PATIENCE: Final = 120.0
 _MOST_TRIES: Final = 12
 _LONGEST_GAP: Final = 600.0
+_BY_RELAY: Final = "relay:"
 _NEVER: Final = frozenset({"cancelled", "failed"})
 
 Mailboxes = Callable[[str], MailboxClient]
@@ -72,7 +74,7 @@ class Papers(Statements):
 
     async def _fetch_sent(self, mail: Mapping[str, Any], delivery: Mapping[str, Any]) -> None:
         try:
-            raw = await self._raw(delivery["mailbox"], delivery["message_id"])
+            raw = await self._sent_raw(delivery)
             message_id = _message_id(raw, mail["token"])
             stored = await self._documents.put(raw)
         except (NotFound, _NotIt) as error:  # it was deleted, or a person settled it: nothing is there to keep
@@ -84,6 +86,14 @@ class Papers(Statements):
             await self._later(mail, 5.0)
             return
         await self._one(queries.paper_kept.sql, {"mail": mail["id"], "sha256": stored.sha256, "rfc822_id": message_id})
+
+    async def _sent_raw(self, delivery: Mapping[str, Any]) -> bytes:
+        """What left: Gmail's own copy, or what the lane kept where it left by the relay, which keeps none."""
+        if not delivery["mailbox"].startswith(_BY_RELAY):
+            return await self._raw(delivery["mailbox"], delivery["message_id"])
+        if delivery["raw"] is None:
+            raise _NotIt("it left by the relay, and the lane kept no copy")
+        return await self._documents.get(delivery["raw"])
 
     async def _later(self, mail: Mapping[str, Any], seconds: float) -> None:
         await self._do(queries.paper_later.sql, {"mail": mail["id"], "seconds": seconds})

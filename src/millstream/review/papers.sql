@@ -4,8 +4,12 @@ UPDATE review_mail m SET paper_due_at = now() + make_interval(secs => :seconds)
 FROM (SELECT id FROM review_mail WHERE paper_due_at <= now() ORDER BY paper_due_at LIMIT :most FOR UPDATE SKIP LOCKED) next
 WHERE m.id = next.id
 RETURNING m.id, m.token, m.created_at, (
-    SELECT row_to_json(d) FROM (SELECT disposition, mailbox, message_id, accepted_at, due_at IS NOT NULL AS moving
-                                FROM delivery WHERE delivery.token = m.token) d) AS delivery;
+    SELECT row_to_json(d) FROM (
+        SELECT disposition, mailbox, message_id, accepted_at, due_at IS NOT NULL AS moving,
+               (SELECT substring(a.evidence FROM 'raw:([0-9a-f]{64})') FROM attempt a
+                WHERE a.delivery_id = delivery.id AND a.kind = 'send' AND position('raw:' IN a.evidence) > 0
+                ORDER BY a.number DESC LIMIT 1) AS raw
+        FROM delivery WHERE delivery.token = m.token) d) AS delivery;
 
 -- name: paper_later!
 -- It has not left, or its mailbox cannot be asked now.

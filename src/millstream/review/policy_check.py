@@ -203,7 +203,7 @@ class _Checker:
         if not rules.by_mail and not site.pages:
             yield "rules.by_mail", "is false, and there is no [review] base_url: nobody could answer"
         if rules.one_click and not site.markup:
-            yield "rules.one_click", "needs [review] markup = true"
+            yield "rules.one_click", "needs [review] markup = true, or amp = true"
         if rules.one_click and rules.sign_in:
             yield "rules.one_click", "signs nobody in; take it out, or sign_in"
         if policy.mail.documents == "link" and not site.pages:

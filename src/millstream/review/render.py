@@ -120,7 +120,13 @@ def extras(mail: Mail, *, offer: Offer, zones: Zones) -> Extras:
     name = words.say("button.approve")
     return Extras(
         markup.document(name, f"{values['title']} {name_of(case, words)}"),
-        amp.part(values["title"], values["paragraphs"], values["cases"][0]["facts"], words),
+        amp.part(
+            values["title"],
+            values["paragraphs"],
+            values["cases"][0]["facts"],
+            words,
+            seen=amp.Seen(case.round, case.content.hash),
+        ),
     )
 
 

@@ -35,10 +35,13 @@ class Place:
     """Whether its reader was sent anything before."""
 
 
-def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime, since: datetime | None = None) -> Place | None:
+def place(
+    earlier: Sequence[Mapping[str, Any]], *, now: datetime, since: datetime | None = None, by_relay: bool = False
+) -> Place | None:
     """Where a mail goes, by the mails before it, the newest first; None: wait, one of them is on its way.
 
-    `since` is when this process began: while none ran nobody waited, and what lay still then comes first.
+    `since` is when this process began: while none ran nobody waited, and what lay still then comes first. With
+    `by_relay` it leaves there, and no mailbox is the one that must carry it.
     """
 
     def waited(at: datetime) -> timedelta:
@@ -54,9 +57,12 @@ def place(earlier: Sequence[Mapping[str, Any]], *, now: datetime, since: datetim
     newest = left[0]
     if newest["rfc822_id"] is None and newest["paper_due"] and waited(newest["accepted_at"]) < ID_PATIENCE:
         return None
+    # By the relay there is no thread to name: References and the subject carry the conversation.
+    relayed = newest["mailbox"].startswith("relay:")
+    thread, mailbox = (None, None) if relayed or by_relay else (newest["thread_id"], newest["mailbox"])
     references = tuple(f"<{mail['rfc822_id']}>" for mail in reversed(left) if mail["rfc822_id"])[-MOST_REFERENCES:]
     return Place(
         subject=_RE + newest["subject"].removeprefix(_RE),
-        hints=LetterHints(references=references, thread_id=newest["thread_id"], only_from=newest["mailbox"]),
+        hints=LetterHints(references=references, thread_id=thread, only_from=mailbox),
         asked=asked,
     )

@@ -3,6 +3,7 @@
 from millstream.web.errors import AddressUnusable, WebError
 from millstream.web.push import HintSink, build
 from millstream.web.review import ReviewDoor
+from millstream.web.review_amp import AmpDoor
 from millstream.web.serve import LOOPBACK, serve
 
-__all__ = ["LOOPBACK", "AddressUnusable", "HintSink", "ReviewDoor", "WebError", "build", "serve"]
+__all__ = ["LOOPBACK", "AddressUnusable", "AmpDoor", "HintSink", "ReviewDoor", "WebError", "build", "serve"]

@@ -31,6 +31,7 @@ from millstream.signin import SignIn, SignInError, SignInRefused
 from millstream.storage.errors import StorageError
 from millstream.web import review_view as view
 from millstream.web.pictures import Pictures
+from millstream.web.review_amp import AmpDoor, add_amp
 from millstream.web.review_shown import extras_of, side_by_side
 from millstream.web.review_words import language_asked, language_of, words_of
 from millstream.web.shield import BodyMissing, BodyTooLarge, read_body
@@ -94,6 +95,8 @@ class ReviewDoor:
     clicks: VerifyClick | None = None
     """Where Gmail's one click is taken."""
     pictures: Pictures = field(default_factory=Pictures)
+    amp: AmpDoor | None = None
+    """Where answers are taken that are given inside a mail."""
 
 
 def add_review(app: FastAPI, door: ReviewDoor) -> None:
@@ -105,6 +108,8 @@ def add_review(app: FastAPI, door: ReviewDoor) -> None:
         app.add_api_route("/review/{link}/sign-in", desk.sign_in, methods=["GET"])
     if door.clicks is not None:
         app.add_api_route("/review/{link}/one-click", desk.click, methods=["POST"])
+    if door.amp is not None:
+        add_amp(app, door.pages, door.amp)
     app.add_api_route("/review/{link}/paper/{n}", desk.paper, methods=_LOOKING)
     app.add_api_route("/review/{link}/page/{n}/{p}.png", desk.page, methods=_LOOKING)
     app.add_api_route("/review/{link}/change/{n}/{p}.png", desk.change, methods=_LOOKING)

@@ -47,7 +47,7 @@ from millstream.review.ports import Applied
 from millstream.signin import SignIn, SignInOptions
 from millstream.storage.objects import DocumentStore, open_store
 from millstream.storage.pool import Connection, Pool, transaction
-from millstream.web import LOOPBACK, build, serve
+from millstream.web import LOOPBACK, AmpDoor, build, serve
 from millstream.web.pictures import Pictures
 from millstream.web.review import ReviewDoor, VerifyClick
 
@@ -164,6 +164,7 @@ async def site(
     issuer: str = "",
     clicks: VerifyClick | None = None,
     patience: float = 10.0,
+    amp: AmpDoor | None = None,
     **policy: Any,
 ) -> AsyncIterator[Site]:
     """Open a site whose policy `letters` has these tables, and that looks so many seconds at a document."""
@@ -185,7 +186,7 @@ async def site(
         back = f"{here.url}/review/signed-in"
         sign_in = SignIn(SignInOptions(issuer, CLIENT, CLIENT_SECRET, back, SECRET))
     pages, pictures = Pages(LedgerPages(pool, desk, documents), here.links), Pictures(PdfReader(patience))
-    door = ReviewDoor(pages, here.url, sign_in, clicks, pictures)
+    door = ReviewDoor(pages, here.url, sign_in, clicks, pictures, amp=amp)
 
     async def reachable() -> bool:
         return True

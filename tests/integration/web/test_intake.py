@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from http_site import LINES, TOKEN, Site, lines, opened, record
 
+from millstream.communication.model import Road
 from millstream.intake.errors import DocumentsFailed, LedgerFailed, SpoolFull
 
 
@@ -196,13 +197,31 @@ async def test_what_cannot_be_taken_says_why(site) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["mode=slow", "bounce_limit=200%25", "pool=nobody", "password={x", "rum=october", "run=" + "x" * 201, "run=a%0Ab"],
+    [
+        "mode=slow",
+        "road=air",
+        "unclear=maybe",
+        "road=relay",
+        "bounce_limit=200%25",
+        "pool=nobody",
+        "password={x",
+        "rum=october",
+        "run=" + "x" * 201,
+        "run=a%0Ab",
+    ],
 )
 async def test_a_wish_that_makes_no_sense_is_refused(pool, tmp_path, query) -> None:
-    async with opened(pool, tmp_path, pools=frozenset({"default"})) as site:
+    unfit = lambda _, policy: "there is no relay" if Road.RELAY in policy.roads else None  # noqa: E731  as short as it is
+    async with opened(pool, tmp_path, pools=frozenset({"default"}), unfit=unfit) as site:
         status, told, _ = await site.post(f"runs?{query}", lines(record()))
         assert (status, bool(told["error"])) == (400, True)
         assert await site.store.newest() == []
+
+
+async def test_road_and_what_follows_a_lost_reply_come_by_query_or_header(site) -> None:
+    await site.post("runs?road=relay", lines(record()), X_Millstream_Unclear="again")
+    [row] = await site.rows()
+    assert row["policy"] == {"road": "relay", "unclear": "again"}
 
 
 async def test_policy_comes_by_query_or_header(site) -> None:

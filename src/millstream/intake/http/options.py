@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from millstream.communication.model import Mode
+from millstream.communication.model import Mode, Policy
 
 Names = tuple[str, ...]
 
@@ -48,6 +48,8 @@ class HttpOptions:
     pool: str = "default"
     pools: frozenset[str] | None = None
     """Those that have mailboxes; None takes any."""
+    unfit: Callable[[str, Policy], str | None] | None = None
+    """Why a run of this pool and policy would wait for ever: no mailbox on its road."""
     mode: Mode = Mode.DRAFT
     type: str = "document"
     stream: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from millstream.communication.model import Mode, Policy, share_of
+from millstream.communication.model import Mode, Policy, RoadChoice, Unclear, share_of
 from millstream.intake.errors import BadPasswordRule
 from millstream.intake.http.errors import Refused
 from millstream.intake.http.options import HttpOptions
@@ -17,7 +17,7 @@ from millstream.mime.charset import decode, decode_words, one_line
 _MOST = 100
 _LONGEST = 200
 _LONGEST_VALUE = 10_000
-_RUN_WORDS = ("run", "pool", "mode", "unsubscribe", "password", "bounce_limit", "wait")
+_RUN_WORDS = ("run", "pool", "mode", "unsubscribe", "password", "bounce_limit", "road", "unclear", "wait")
 _PREFIXES = ("xmillstream", "xexstream")
 _NO_WORD = re.compile(r"[-_]+")
 _FIELD = re.compile(r"\$\{([^{}]{1,100})\}")
@@ -145,12 +145,17 @@ def run_wish(head: Head, options: HttpOptions, *, strict: bool) -> RunWish:
         mode = Mode(given["mode"].lower()) if "mode" in given else options.mode
         share = share_of(given["bounce_limit"]) if "bounce_limit" in given else None
         wait = min(max(float(given["wait"]), 0.0), options.wait_seconds) if "wait" in given else options.wait_seconds
+        road = RoadChoice(given["road"].lower()) if "road" in given else None
+        unclear = Unclear(given["unclear"].lower()) if "unclear" in given else None
         rule = PasswordRule.parse(given["password"]).text if "password" in given else None
     except (ValueError, BadPasswordRule) as error:
         raise Refused(str(error)) from None
     if "respond-async" in head.headers.get("prefer", "").lower():
         wait = 0.0
-    return RunWish(key, pool, mode, Policy(given.get("unsubscribe"), rule, share), wait)
+    policy = Policy(given.get("unsubscribe"), rule, share, road=road, unclear=unclear)
+    if options.unfit is not None and (why := options.unfit(pool, policy)):
+        raise Refused(why)
+    return RunWish(key, pool, mode, policy, wait)
 
 
 def facts_of(head: Head) -> Facts:

@@ -23,6 +23,7 @@ from millstream.delivery.ledger import Ledger
 from millstream.delivery.options import DeliveryOptions, Sender
 from millstream.delivery.store import LaneStore
 from millstream.gmail import Gmail
+from millstream.gmail.relay import Relay
 from millstream.quota import Limits
 from millstream.review.mailing import Mailing
 from millstream.review.model import Content, Paper
@@ -74,6 +75,7 @@ class LettersDesk:
     review: ReviewOptions = field(default_factory=lambda: ReviewOptions(pool=POOL, base_url=BASE))
     mode: Mode = Mode.DRAFT
     stopping: bool = False
+    relay: Relay | None = None
 
     def mailing(self, **options: Any) -> Mailing:
         """The outbox of one process."""
@@ -216,6 +218,7 @@ class LettersDesk:
             board=self.board,
             options=self.options,
             stopping=lambda: self.stopping,
+            relay=self.relay,
         )
 
     # What arrived
