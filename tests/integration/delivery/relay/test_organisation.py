@@ -17,7 +17,7 @@ def limits(**overrides: str) -> Limits:
 
 
 def worker(pool: Pool, wait: float = 5.0, **overrides: str) -> Organisation:
-    return Organisation(pool, limits(**overrides), patience=20.0, wait=wait)
+    return Organisation(pool, limits(**overrides), patience=20.0, wait=wait, on_the_way=0.0)
 
 
 async def send(organisation: Organisation, moments: list[float], until: float) -> None:
