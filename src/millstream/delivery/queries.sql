@@ -325,6 +325,11 @@ SELECT id, token, run_id, disposition, version, due_at, mailbox, epoch, reason, 
        rfc822_id, history_id, tries, uncertain_since, accepted_at, only_road, repeats
 FROM delivery WHERE id = :id;
 
+-- name: proven^
+-- Whether a mail came about a delivery that only somebody who got ours could cause; a guess by its recipient is none.
+SELECT EXISTS (SELECT FROM sighting WHERE subject = 'delivery:' || :token::text AND proven AND mapped_by <> 'recipient'
+    AND kind IN ('bounced_hard', 'bounced_soft', 'delayed', 'replied', 'auto_replied')) AS proven;
+
 -- name: project_spent^
 -- Units that all mailboxes together spent in the last day.
 SELECT ((SELECT coalesce(sum(units), 0) FROM attempt WHERE at > now() - interval '24 hours')

@@ -254,6 +254,10 @@ class RelayCarrier(Carrier):
         what = unclear_next(before, unclear=parcel.policy.unclear, rules=lane.rules, now=now)
         if isinstance(what, Again) and self._run_state(parcel) is RunState.CANCELLED:
             what = Hold()  # nothing of a cancelled run is sent again
+        if isinstance(what, Again) and await lane.tools.store.proven(before.token):
+            # The event of it waits for its turn, behind the gaps between tries.
+            await self._record(parcel, self._accepted(before), Attempt(Kind.PROBE, "sighting", Effect.YES))
+            return
         if isinstance(what, Again):
             attempt = Attempt(Kind.PROBE, "again", Effect.UNKNOWN, evidence=f"sent again as <{before.rfc822_id}>")
             await self._record(parcel, before.again(due_at=now), attempt)

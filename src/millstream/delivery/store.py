@@ -184,6 +184,11 @@ class LaneStore(Statements):
         )
         return [row["mailbox"] for row in rows]
 
+    async def proven(self, token: str) -> bool:
+        """Whether a mail about this delivery proves that it was sent: a bounce, a delay, an answer."""
+        row = await self._one(queries.proven.sql, {"token": token})
+        return bool(row and row["proven"])
+
     async def closed_runs(self) -> dict[int, RunState]:
         """Runs that are not open."""
         return {row["id"]: RunState(row["state"]) for row in await self._all(queries.closed_runs.sql, {})}

@@ -354,3 +354,25 @@ async def test_a_lane_that_waits_for_a_slow_reply_is_taken_over_by_nobody(relay_
         await eventually(lambda: accepted(relay_desk), within=15)
     assert relay_desk.relay.arrived == {address: 1}
     assert await relay_desk.outcomes() == [("send", "intended", "no"), ("send", "ok", "yes")]
+
+
+@pytest.mark.parametrize(
+    ("proven", "mapped_by", "copies"), [(True, "envelope", 1), (False, "envelope", 2), (True, "recipient", 2)]
+)
+async def test_what_a_mail_proves_is_not_sent_again_also_before_its_event_is_answered(
+    relay_desk, eventually, proven, mapped_by, copies
+) -> None:
+    addresses = await relay_desk.add_by(unclear=Unclear.AGAIN)
+    relay_desk.relay.script(LOST_AND_SENT)
+    token = (await relay_desk.delivery())["token"]
+    async with relay_desk.pool.connection() as connection:
+        await connection.execute("INSERT INTO mailbox (address) VALUES ('bounces@bank.example')")
+        await connection.execute(
+            "INSERT INTO sighting (mailbox, message_id, kind, subject, mapped_by, proven) "
+            "VALUES ('bounces@bank.example', 'm1', 'bounced_soft', %s, %s, %s)",
+            (f"delivery:{token}", mapped_by, proven),
+        )
+    async with relay_desk.working():
+        await eventually(lambda: accepted(relay_desk), within=10)
+    assert relay_desk.relay.arrived == {addresses[0]: copies}
+    assert ("probe", "sighting", "yes") in await relay_desk.outcomes() or copies == 2
