@@ -408,5 +408,7 @@ class Understood:
     language: str | None = None
     needs_text: bool = False
     """It rejects, or wants changes, and says no more than that."""
+    pointed: bool = False
+    """It wants changes only by saying what is wrong: where a reason was asked for, that is the reason."""
     cases: tuple[tuple[int, Verdict, str], ...] = ()
     """Of a mail that asks about several: number, verdict, words; 0 stands for all."""

@@ -37,6 +37,8 @@ class _Said:
     more: bool
     everything: bool = False
     """Of all cases, in so many words."""
+    pointed: bool = False
+    """A wish only by what it says is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def _single(body: Sheet, lexicons: Sequence[Lexicon]) -> Understood:
         text=shown,
         language=language,
         needs_text=said.verdict is not Verdict.APPROVE and not said.more,
+        pointed=said.pointed,
         cases=((0, said.verdict, shown),) if said.everything else (),
     )
 
@@ -161,7 +164,7 @@ def _read(body: Sheet, one: Lexicon, lexicons: Sequence[Lexicon], *, item: bool 
     if found is not None:
         return _weighed(words, found, one, lexicons)
     if not item and points(words, one) and not strange(words, one):
-        return _Said(Verdict.CHANGE, more=True)
+        return _Said(Verdict.CHANGE, more=True, pointed=True)
     return _No("question" if asks else "unknown", stops=approving is not None)
 
 

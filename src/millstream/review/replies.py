@@ -265,7 +265,8 @@ class Replies:
             return Understood(None, text=reply.words, why="afterthought")
         understood = self._understands(text, languages)
         asked = reply.facts.get("verdict") if reply.facts.get("why") == "reason" else None
-        if understood.verdict is not None or understood.cases or asked not in set(Verdict) or not text.strip():
+        clear = understood.verdict is not None and not understood.pointed
+        if clear or understood.cases or asked not in set(Verdict) or not text.strip():
             return understood
         # We asked for the reason of a bare no, and this is all that came: it is read as what it continues.
         head = _AGAIN.get(Verdict(asked), {}).get(str(reply.facts.get("language")))

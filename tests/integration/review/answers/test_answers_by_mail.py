@@ -184,7 +184,7 @@ async def test_an_answer_twice_counts_once(open_room: OpenRoom) -> None:
     room = await open_room(stages=[{"ask": ["approvers"], "need": "all"}])
     number = await room.ask()
     await room.reply(ANNA, "Approved")
-    await room.reply(ANNA, "No, on second thoughts the address is wrong")
+    await room.reply(ANNA, "No, the address is wrong")
     assert await room.answers(number) == [(ANNA, "approve", True, ""), (ANNA, "reject", False, "answered")]
     assert (await room.review(number)).state is State.OPEN
     assert await room.questions() == [(ANNA, "answered")]
