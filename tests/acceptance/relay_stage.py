@@ -8,7 +8,9 @@ from millstream.communication.model import Mode, Policy, RoadChoice, Unclear
 from millstream.config import load
 
 
-async def with_relay(stage: Stage, port: int, *users: str, api: tuple[str, ...] = (), **relay: object) -> None:
+async def with_relay(
+    stage: Stage, port: int, *users: str, api: tuple[str, ...] = (), read: bool = True, **relay: object
+) -> None:
     """Configure lanes of the relay, and of the API where asked; the sandbox's authority is trusted."""
     await stage.post("relay", {"open": True, "needs_tls": True})
     async with stage.session.get(f"{stage.sandbox_url}/sandbox/v1/relay/ca") as reply:
@@ -26,7 +28,11 @@ async def with_relay(stage: Stage, port: int, *users: str, api: tuple[str, ...] 
         "reply_seconds": 3,
         "per_lane": 4,
     }
-    stage.configure(senders={"name": "Example Bank", "pools": {"default": list(api)}}, relay=settings | relay)
+    stage.configure(
+        senders={"name": "Example Bank", "pools": {"default": list(api)}},
+        mailbox={"shared": list(users)} if read else {"read": False},  # where bounces come home
+        relay=settings | relay,
+    )
 
 
 async def submit_by(
