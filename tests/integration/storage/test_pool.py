@@ -161,4 +161,5 @@ def test_no_error_of_the_driver_escapes_translation() -> None:
 async def _stop(folder: Path) -> None:
     owner = programs.owner_of(folder / "data")
     words = ["stop", "-m", "immediate", "-w", "-D", str(folder / "data")]
-    await asyncio.to_thread(programs.run, "pg_ctl", words, owner=owner, folder_of_work=folder)
+    ended = await asyncio.to_thread(programs.run, "pg_ctl", words, owner=owner, folder_of_work=folder)
+    assert ended.returncode == 0, ended.stdout
