@@ -20,6 +20,9 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, whatever import mode the suite runs in
 
+# A child that is forked while gRPC's threads run could end before it became pg_ctl: its fork handlers are not for us.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from millstream.storage.embedded import EmbeddedServer
 from millstream.storage.migrate import migrate
 from millstream.storage.pool import Pool, open_pool
