@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, whatever import mode the suite runs in
 
-# A child that is forked while gRPC's threads run could end before it became pg_ctl: its fork handlers are not for us.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # noqa: TID251  gRPC reads it there, it is no setting of ours
+# gRPC's fork handlers end some processes that are forked beside it (see lazy.load_grpc), and tests import it directly.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # noqa: TID251  gRPC's own, and only set
 
 from millstream.storage.embedded import EmbeddedServer
 from millstream.storage.migrate import migrate

@@ -6,6 +6,7 @@ A command pays for its own rooms only: `millstream run list` needs neither Googl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,16 @@ def load(place: str) -> Any:
     module, _, name = place.partition(":")
     found = import_module(module)
     return getattr(found, name) if name else found
+
+
+def load_grpc(place: str) -> Any:
+    """As `load`, for what brings gRPC.
+
+    Its fork handlers end some of the processes that are forked beside it before they begin: 3 of 600 by SIGABRT
+    (2026-11-25), the embedded database's `pg_ctl` among them. It reads this when it is imported.
+    """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # noqa: TID251  gRPC's own, and only set
+    return load(place)
 
 
 def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

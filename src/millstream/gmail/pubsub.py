@@ -105,8 +105,11 @@ def hint_source(
         via: Google's client over gRPC, or REST.
         wait_seconds: how long one pull may wait for hints; Pub/Sub itself ends it after a time of its own.
     """
-    place = {"grpc": "pubsub_grpc:GrpcHints", "rest": "pubsub_rest:RestHints"}[via]
-    source: HintSource = lazy.load(f"millstream.gmail.{place}")(subscription, tokens, options, wait_seconds)
+    if via == "grpc":
+        kind = lazy.load_grpc("millstream.gmail.pubsub_grpc:GrpcHints")
+    else:
+        kind = lazy.load("millstream.gmail.pubsub_rest:RestHints")
+    source: HintSource = kind(subscription, tokens, options, wait_seconds)
     return source
 
 

@@ -1,12 +1,12 @@
 """Starting and stopping a Gmail sandbox."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import web
 
+from millstream import lazy
 from millstream.log import get_logger
 from millstream.sandbox.gmail import drafts, labels, mailbox, messages, pages, threads, watch
 from millstream.sandbox.gmail.api import Methods, Room
@@ -202,7 +202,7 @@ class _Doors:
             self._smtp = await open_door(app[RELAY], config.smtp_port, config.smtp_tls_port)
         if config.pubsub_port is not None:
             # gRPC is imported only where its door is opened.
-            rpc = importlib.import_module("millstream.sandbox.pubsub.rpc")
+            rpc = lazy.load_grpc("millstream.sandbox.pubsub.rpc")
             self._pubsub = await rpc.open_door(app[BROKER], config.pubsub_port)
 
     async def close(self) -> None:
