@@ -19,7 +19,7 @@ from driver import write_driver
 from postfix_house import postfix_house
 from process import BenchFailed, Child
 from relay_stage import Certificates, certificates, client, configure, relay_sink
-from stage import House, emit, house, say, work_folder
+from stage import House, Outcome, emit, house, say, work_folder
 
 SENDERS = ("worker", "transport", "aiosmtplib")
 _LIBRARIES = {"transport": "ours", "aiosmtplib": "aiosmtplib"}
@@ -36,16 +36,6 @@ class Plan:
     postfix_latency_ms: int = 50
     senders: Sequence[str] = SENDERS
     runs: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One run."""
-
-    per_second: float
-    cpu_ms: float
-    duplicates: int
-    missing: int
 
 
 async def measure(plan: Plan) -> None:

@@ -27,6 +27,16 @@ _LOOK_EVERY_SECONDS = 0.1
 _SUBMIT_SECONDS = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run of messages."""
+
+    per_second: float
+    cpu_ms: float
+    duplicates: int
+    missing: int
+
+
 def say(sentence: str) -> None:
     """Progress, to standard error."""
     print(sentence, file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from driver import write_driver
 from process import BenchFailed, started
-from stage import Counted, emit, house, say, sink, work_folder
+from stage import Counted, Outcome, emit, house, say, sink, work_folder
 
 MODES = ("draft", "direct")
 THREADS = 32
@@ -33,16 +33,6 @@ class Plan:
     latencies_ms: Sequence[int] = (0, 50, 100, 300)
     modes: Sequence[str] = (*MODES, PEER)
     runs: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One run."""
-
-    per_second: float
-    cpu_ms: float
-    duplicates: int
-    missing: int
 
 
 async def measure(plan: Plan) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing:
+class Closing(ABC):
     """Its `close` is called where an `async with` block ends, however it ends."""
 
+    @abstractmethod
     async def close(self) -> None:
         """End what is open."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         return self

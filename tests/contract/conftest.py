@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the folder's helpers, whatever
 
 from discovery_schemas import DiscoverySchemas, load_document
 from official_client import OfficialClient, WatchedHttp
+from relay_room import ANNA, SENDER
 from sandbox_thread import Control, SandboxThread
 
 from millstream.sandbox.gmail.config import SandboxConfig
@@ -279,3 +280,22 @@ def wait_for() -> Callable[..., Any]:
         raise AssertionError(f"nothing within {seconds} s")
 
     return wait
+
+
+@pytest.fixture
+def relay(
+    request: pytest.FixtureRequest, start_sandbox: Callable[..., SandboxThread], tmp_path: Path
+) -> Iterator[SandboxThread]:
+    """The sandbox's relay, for those whom the module's `ACCESS` names; its authority lies in `ca.pem`."""
+    settings = {"mailboxes": (SENDER,), "domains": (DOMAIN,), "smtp_ca_file": tmp_path / "ca.pem"}
+    with start_sandbox(smtp_port=0, relay=request.module.ACCESS, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def knobs(relay: SandboxThread) -> Iterator[Control]:
+    """The relay's control; Anna gets what is sent."""
+    control = Control(relay.url)
+    control.mailbox(ANNA)
+    yield control
+    control.close()

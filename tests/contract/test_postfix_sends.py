@@ -5,33 +5,18 @@ from __future__ import annotations
 import re
 import smtplib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from letters import letter
 from postfix_client import Postfix, is_there, postfix
+from relay_room import ANNA, SENDER
 from sandbox_thread import Control, SandboxThread
 
 pytestmark = [pytest.mark.postfix, pytest.mark.sandbox_only]
 
-SENDER, ANNA = "statements@bank.example", "anna@example.org"
 ACCESS = {"open": False, "needs_tls": True, "networks": ["127.0.0.1"], "strict_helo": True}
-
-
-@pytest.fixture
-def relay(start_sandbox: Callable[..., SandboxThread], tmp_path: Path) -> Iterator[SandboxThread]:
-    settings = {"mailboxes": (SENDER,), "domains": ("bank.example",), "smtp_ca_file": tmp_path / "ca.pem"}
-    with start_sandbox(smtp_port=0, relay=ACCESS, **settings) as running:
-        yield running
-
-
-@pytest.fixture
-def knobs(relay: SandboxThread) -> Iterator[Control]:
-    control = Control(relay.url)
-    control.mailbox(ANNA)
-    yield control
-    control.close()
 
 
 @pytest.fixture

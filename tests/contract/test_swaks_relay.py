@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from relay_room import ANNA, SENDER
 from sandbox_thread import Control, SandboxThread
 
 pytestmark = [pytest.mark.swaks, pytest.mark.sandbox_only]
 
-SENDER, ANNA = "statements@bank.example", "anna@example.org"
 USER, PASSWORD = "relay@bank.example", "mill pond 7"
+ACCESS = {"open": False, "needs_tls": True, "users": {USER: PASSWORD}, "strict_helo": True}
 LOGGED_IN = ("--tls", "--auth", "PLAIN", "--auth-user", USER, "--auth-password", PASSWORD)
 Swaks = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def relay(start_sandbox: Callable[..., SandboxThread], tmp_path: Path) -> Iterator[SandboxThread]:
-    access = {"open": False, "needs_tls": True, "users": {USER: PASSWORD}, "strict_helo": True}
-    settings = {"mailboxes": (SENDER,), "domains": ("bank.example",), "smtp_ca_file": tmp_path / "ca.pem"}
-    with start_sandbox(smtp_port=0, relay=access, **settings) as running:
-        yield running
-
-
-@pytest.fixture
-def knobs(relay: SandboxThread) -> Iterator[Control]:
-    control = Control(relay.url)
-    control.mailbox(ANNA)
-    yield control
-    control.close()
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+sys.path.insert(0, str(Path(__file__).parent))  # the folder's helper, whatever import mode the suite runs in
+
 from millstream.cli import app
 
 PASSWORD = "mill-pond-7"

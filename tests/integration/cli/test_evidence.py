@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -11,46 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked_review import asked_by
 
-from millstream.review.desk import ReviewDesk
-from millstream.review.model import Content, Subject, SubjectKind
-from millstream.review.people import People
 from millstream.review.policy import PolicyBook, PolicyFile
-from millstream.storage.pool import open_pool, transaction
 
 Call = Callable[..., Any]
 
 _POLICY = {"concerns": "communication", "stages": [{"ask": ["anna@bank.example"], "need": "all"}]}
 
 
-async def _finish(*_given: object) -> None:
-    """Nothing follows."""
-
-
-async def _begun(*_given: object) -> bool:
-    return False
-
-
 @pytest.fixture
 def review(database_url: str) -> int:
     """A question that somebody is asked."""
-
-    async def opened() -> int:
-        file = PolicyFile.model_validate({"policy": {"letters": {**_POLICY, "time": {"deadline": "8h"}}}})
-        named = {name: each.model_copy(update={"name": name}) for name, each in file.policy.items()}
-        book = PolicyBook(file.people, file.groups, file.calendars, file.delegations, named)
-        desk = ReviewDesk(book, People(book), finish=_finish, begun=_begun)
-        pool = await open_pool(database_url)
-        try:
-            async with transaction(pool) as conn:
-                subject = Subject(SubjectKind.COMMUNICATION, "1", name="Letter of October")
-                number = await desk.open(conn, "letters", subject, Content("a" * 64, facts={"customer": "C-1"}))
-        finally:
-            await pool.close()
-        assert number is not None
-        return number
-
-    return asyncio.run(opened())
+    file = PolicyFile.model_validate({"policy": {"letters": {**_POLICY, "time": {"deadline": "8h"}}}})
+    named = {name: each.model_copy(update={"name": name}) for name, each in file.policy.items()}
+    return asked_by(PolicyBook(file.people, file.groups, file.calendars, file.delegations, named), database_url)
 
 
 @pytest.fixture

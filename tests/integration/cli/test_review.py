@@ -11,13 +11,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from asked_review import asked_by
 
-from millstream.review.desk import ReviewDesk
-from millstream.review.model import Content, Subject, SubjectKind
-from millstream.review.people import People
 from millstream.review.policy import Site as PolicySite
 from millstream.review.policy_load import load
-from millstream.storage.pool import open_pool, transaction
 
 Call = Callable[..., Any]
 
@@ -63,32 +60,11 @@ def policies(folder: Path) -> Path:
     return path
 
 
-async def _finish(*_given: object) -> None:
-    """Nothing follows."""
-
-
-async def _begun(*_given: object) -> bool:
-    return False
-
-
 @pytest.fixture
 def review(policies: Path, database_url: str) -> int:
     """A question that all three are asked."""
-
-    async def opened() -> int:
-        book = load([policies], PolicySite(pages=False, sign_in=False, markup=False, languages=("en",)))
-        desk = ReviewDesk(book, People(book), finish=_finish, begun=_begun)
-        pool = await open_pool(database_url)
-        try:
-            async with transaction(pool) as conn:
-                subject = Subject(SubjectKind.COMMUNICATION, "1", name="Letter of October")
-                number = await desk.open(conn, "letters", subject, Content("a" * 64, facts={"customer": "C-1"}))
-        finally:
-            await pool.close()
-        assert number is not None
-        return number
-
-    return asyncio.run(opened())
+    site = PolicySite(pages=False, sign_in=False, markup=False, languages=("en",))
+    return asked_by(load([policies], site), database_url)
 
 
 def test_what_people_are_asked_is_listed_and_shown(call: Call, review: int) -> None:

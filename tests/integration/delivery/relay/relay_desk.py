@@ -35,18 +35,8 @@ class RelayDesk(Desk):
 
     @property
     def tools(self) -> Tools:
-        return Tools(
-            store=self.store,
-            ledger=self.ledger,
-            gmail=self.gmail,
-            documents=self.documents,
-            board=self.board,
-            options=self.options,
-            stopping=lambda: self.stopping,
-            relay=self.relay,
-            organisation=self.organisation,
-            verp=PlusAddresses(),
-        )
+        lanes = Desk.tools.fget(self)  # a class with slots has no super()
+        return replace(lanes, relay=self.relay, organisation=self.organisation, verp=PlusAddresses())
 
     def rule(self, **rules: Any) -> None:
         """Change the relay's rules from here on."""

@@ -361,3 +361,4 @@ async def test_events_about_nothing_of_ours_are_passed_over(office: Office, subj
             "INSERT INTO event (kind, subject, payload) VALUES (%s, %s, '{}') RETURNING id", kind, subject
         )
     await office.events()
+    assert (await office.wishes(), await office.rows("SELECT id FROM review")) == ([], [])
